@@ -1,0 +1,53 @@
+"""What the HTTP server asks of a node: the seam between `swarm.http` and `swarm.node`."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAnswer:
+    """A WHIP or WHEP session that was set up: `session_id` is unguessable, `answer` is SDP, `etag` unquoted."""
+
+    session_id: str
+    producer_id: UUID
+    answer: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """Not here: ask the node with this base URL (`http://host:port`, no trailing slash)."""
+
+    url: str
+
+
+class NodeService(Protocol):
+    """A node as its HTTP server sees it. Errors are those of `foundation.errors`."""
+
+    async def publish_offer(self, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
+        """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken`, `SwarmFull`; `None` lets the node pick the id."""
+
+    async def view_offer(self, offer: str, producer_id: UUID) -> SessionAnswer | SentOn:
+        """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
+
+    def session_etag(self, session_id: str) -> str | None:
+        """The ETag of a live session, `None` for any other id."""
+
+    async def end_session(self, session_id: str) -> bool:
+        """Ends a session; false when there is none of this id."""
+
+    def ready(self) -> str | None:
+        """`None` when the node may take work, else why it may not."""
+
+    def describe(self) -> dict[str, Any]:
+        """The body of `GET /api/v1/node`."""
+
+    def producers(self) -> list[dict[str, Any]]:
+        """The items of `GET /api/v1/producers`: what this node carries."""
+
+    async def find(self, producer_id: UUID) -> dict[str, Any]:
+        """Who owns a producer: the body of `GET /api/v1/producers/{uuid}`. Raises `NoSuchProducer`."""
+
+    async def tree(self, producer_id: UUID) -> dict[str, Any]:
+        """The relay tree of a producer, from the owner down. Raises `NoSuchProducer`."""
