@@ -30,7 +30,7 @@ class TaskScope:
         return self._closed or len(self._tasks) >= self.tasks_max
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any] | None:
-        """Runs the coroutine in this scope; `None`, and the coroutine closed unrun, when the scope is full or closed."""
+        """Runs the coroutine in this scope; `None`, and the coroutine closed unrun, when it is full or closed."""
         if self.full:
             coroutine.close()
             return None
@@ -40,7 +40,7 @@ class TaskScope:
         return task
 
     async def close(self) -> None:
-        """Cancels what runs and waits until it has ended; the scope takes no more tasks. The caller's own task is spared."""
+        """Cancels what runs (but the caller's own task) and waits until it has ended; the scope takes no more tasks."""
         self._closed = True
         others = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in others:

@@ -1,0 +1,215 @@
+"""Load that costs a node what real clients cost it, and its own process little: raw DTLS-SRTP publishers and viewers.
+
+A client here is one UDP socket (`media.endpoint`) that dials the node with the credentials of its WHIP or WHEP answer,
+completes ICE and DTLS, and then sends frames or counts what arrives. Nothing is encoded or decoded; viewers send
+receiver reports once a second, as browsers do.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import struct
+from dataclasses import dataclass
+
+import aiohttp
+from media.endpoint import Endpoint
+
+from foundation.address import Address
+
+PAYLOAD_TYPE = 96
+TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client needs of a WHIP or WHEP answer."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    address: Address
+    session: str
+
+
+def offer(direction: str, fingerprint: str, ufrag: str, pwd: str, ssrc: int | None) -> str:
+    """A VP8 offer as a browser's, cut down to what matters."""
+    lines = [
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:0",
+        f"a={direction}",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        f"a=ice-ufrag:{ufrag}",
+        f"a=ice-pwd:{pwd}",
+        f"a=fingerprint:sha-256 {fingerprint}",
+        "a=setup:actpass",
+        "a=rtpmap:96 VP8/90000",
+        "a=rtcp-fb:96 nack pli",
+        "a=rtcp-fb:96 ccm fir",
+    ]
+    if ssrc is not None:
+        lines.append(f"a=ssrc:{ssrc} cname:load")
+    return "\r\n".join(lines) + "\r\n"
+
+
+def read_answer(sdp: str, session: str) -> Answer:
+    def value(name: str) -> str:
+        match = re.search(rf"^a={name}:(.*?)\r?$", sdp, re.MULTILINE)
+        assert match, f"the answer has no {name}"
+        return match.group(1)
+
+    candidate = value("candidate").split()
+    return Answer(
+        ufrag=value("ice-ufrag"),
+        pwd=value("ice-pwd"),
+        fingerprint=value("fingerprint").split()[1],
+        address=(candidate[4], int(candidate[5])),
+        session=session,
+    )
+
+
+class Client:
+    """One raw client of a node; also the handler of its transport."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.endpoint = Endpoint.open("127.0.0.1", 0, loop)
+        self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
+        self.connected: asyncio.Future[None] = loop.create_future()
+        self.first_keyframe: asyncio.Future[float] = loop.create_future()
+        self.packets = 0
+        self.octets = 0
+        self.ssrc = int.from_bytes(os.urandom(4), "big")
+        self.keyframe_requests = 0
+        self.transport = None
+
+    async def post(self, http: aiohttp.ClientSession, url: str, direction: str) -> Answer:
+        text = offer(
+            direction, self.endpoint.fingerprint, self.ufrag, self.pwd, self.ssrc if direction == "sendonly" else None
+        )
+        async with http.post(url, data=text, headers={"Content-Type": "application/sdp"}) as response:
+            body = await response.text()
+            if response.status != 201:
+                raise RuntimeError(f"{response.status} from {response.url}: {body}")
+            return read_answer(body, str(response.url.join(response.url.with_path(response.headers["Location"]))))
+
+    def dial(self, answer: Answer) -> None:
+        self.transport = self.endpoint.dial(
+            answer.address,
+            local_ufrag=self.ufrag,
+            remote_ufrag=answer.ufrag,
+            password=answer.pwd,
+            fingerprint=answer.fingerprint,
+            handler=self,
+        )
+
+    # --- the transport's handler ---
+
+    def transport_connected(self) -> None:
+        if not self.connected.done():
+            self.connected.set_result(None)
+
+    def transport_closed(self, reason: str) -> None:
+        if not self.connected.done():
+            self.connected.set_exception(ConnectionError(reason))
+
+    def rtp_received(self, packets: list[bytes], now: float) -> None:
+        self.packets += len(packets)
+        for packet in packets:
+            self.octets += len(packet)
+            if not self.first_keyframe.done() and starts_vp8_keyframe(packet):
+                self.first_keyframe.set_result(now)
+
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        if packet[1] == 206:
+            self.keyframe_requests += 1
+
+    def control_received(self, data: bytes) -> None:
+        pass
+
+    async def close(self) -> None:
+        if not self.first_keyframe.done():
+            self.first_keyframe.cancel()
+        await self.endpoint.close()
+
+
+def starts_vp8_keyframe(packet: bytes) -> bool:
+    """Whether a VP8 packet without padding begins a keyframe (RFC 7741, sections 4.2 and 4.3)."""
+    start = 12 + 4 * (packet[0] & 15)
+    if packet[0] & 16:
+        start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4], "big")
+    if len(packet) < start + 2 or packet[start] & 0x17 != 0x10:
+        return False
+    first = start + 1
+    if packet[start] & 0x80:
+        flags = packet[first]
+        first += 1
+        if flags & 0x80:
+            first += 2 if packet[first] & 0x80 else 1
+        first += bool(flags & 0x40) + bool(flags & 0x30)
+    return len(packet) > first and not packet[first] & 1
+
+
+class FrameSource:
+    """Frames of equal packets, as a VP8 publisher that paces nothing: every frame is one burst."""
+
+    def __init__(self, client: Client, packets_per_frame: int, packet_bytes: int, frames_per_second: int) -> None:
+        self.client = client
+        self.packets_per_frame = packets_per_frame
+        self.packet_bytes = packet_bytes
+        self.frames_per_second = frames_per_second
+        self.sequence_number = 1000
+        self.timestamp = 0
+        self.frames = 0
+        self._filler = os.urandom(packet_bytes)
+
+    @property
+    def packets_per_second(self) -> int:
+        return self.packets_per_frame * self.frames_per_second
+
+    def send_frame(self) -> None:
+        transport = self.client.transport
+        assert transport is not None
+        assert transport.srtp is not None
+        srtp, buffer = transport.srtp, self.client.endpoint.send_buffer
+        keyframe = self.frames % self.frames_per_second == 0 or self.client.keyframe_requests > 0
+        self.client.keyframe_requests = 0
+        end = 0
+        segment = 0
+        for index in range(self.packets_per_frame):
+            last = index == self.packets_per_frame - 1
+            header = struct.pack(
+                "!BBHII",
+                0x80,
+                PAYLOAD_TYPE | (0x80 if last else 0),
+                self.sequence_number,
+                self.timestamp,
+                self.client.ssrc,
+            )
+            descriptor = b"\x10" if index == 0 else b"\x00"
+            payload = descriptor + (b"\x00" if keyframe and index == 0 else b"\x01")
+            plain = header + payload + self._filler[: self.packet_bytes - len(header) - len(payload)]
+            buffer.view[end : end + len(plain)] = plain
+            segment = srtp.protect_at(buffer.cdata, end, len(plain))
+            end += segment
+            self.sequence_number = (self.sequence_number + 1) & 0xFFFF
+        self.client.endpoint.port.send_segments(buffer.view[:end], segment, transport.sockaddr)
+        self.frames += 1
+        self.timestamp = (self.timestamp + 90000 // self.frames_per_second) & 0xFFFFFFFF
+
+    async def run(self, seconds: float) -> None:
+        """Sends frames by the clock: a late wake-up sends the frame late, never two at once."""
+        loop = self.client.loop
+        start = loop.time()
+        due = start
+        while due - start < seconds:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            self.send_frame()
+            due += 1 / self.frames_per_second

@@ -1,0 +1,77 @@
+"""What a node is told when it starts: one immutable value, checked as a whole."""
+
+from dataclasses import dataclass
+
+from foundation.address import format_address, is_loopback, split_host_port
+from foundation.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The options of one node. Raises `ConfigError` with one sentence for the first wrong value."""
+
+    listen: str = "127.0.0.1:7400"
+    """`HOST:PORT`: TCP for HTTP and UDP for everything else, on the same number. Port 0 picks a free one; host `::`
+    serves IPv4 and IPv6."""
+
+    join: tuple[str, ...] = ()
+    """`HOST[:PORT]` of any nodes of the swarm; one that answers is enough."""
+
+    advertise: tuple[str, ...] = ()
+    """`IP:PORT` under which others reach this node, for 1:1 NAT; empty: the addresses of its interfaces."""
+
+    data_dir: str | None = None
+    """Where the node's key is kept; None: a new identity at every start."""
+
+    max_consumers: int = 200
+    """Copies this node sends, to viewers and relays together, before it is busy. A viewer of 2.5 Mbit/s takes about
+    260 packets/s, so 200 of them are 500 Mbit/s: what a gigabit port carries with room for bursts."""
+
+    swarm: str = "default"
+    """The swarm's name: nodes with different names do not see each other."""
+
+    swarm_key_file: str | None = None
+    """A file with the private swarm's 32-byte key in hex (`swarmd keygen`)."""
+
+    open_swarm: bool = False
+    """Listen beyond loopback without a swarm key, and serve everybody."""
+
+    region: str = ""
+    """A label that policies may prefer: viewers stay in their region where there is room."""
+
+    def __post_init__(self) -> None:
+        host, _ = _host_port("--listen", self.listen)
+        for address in self.join:
+            _host_port("--join", address)
+        for address in self.advertise:
+            _host_port("--advertise", address)
+        if self.max_consumers < 1:
+            raise ConfigError(f"--max-consumers is {self.max_consumers}: give at least 1")
+        if not self.swarm or len(self.swarm) > 64:
+            raise ConfigError("--swarm is a name of 1 to 64 characters")
+        if len(self.region) > 32:
+            raise ConfigError("--region is a label of at most 32 characters")
+        if not _loopback(host) and not self.open_swarm and self.swarm_key_file is None:
+            raise ConfigError(
+                f"--listen {format_address((host, 0))[:-2]} is reachable from outside: give --swarm-key-file "
+                "(make one with 'swarmd keygen') or, to serve everybody, --open-swarm"
+            )
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """Host as written, and port."""
+        return split_host_port(self.listen)
+
+
+def _host_port(option: str, text: str) -> tuple[str, int]:
+    try:
+        return split_host_port(text)
+    except ValueError as exc:
+        raise ConfigError(f"{option}: {exc}; write HOST:PORT") from None
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or is_loopback(host)
+    except ValueError:
+        return False
