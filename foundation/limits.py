@@ -10,6 +10,30 @@ datagram_bytes_max = 1500
 datagrams_per_wake_max = 256
 """Drained per readiness event, then the loop gets its turn: at 5 µs each that is about 1 ms of the loop's time."""
 
+socket_buffer_bytes = 4 << 20
+"""Of the UDP socket, each way: 30 ms of 1 Gbit/s, so that a busy loop or one collection of garbage loses nothing."""
+
+gso_segments_max = 64
+"""Of one `UDP_SEGMENT` send: `UDP_MAX_SEGMENTS` of Linux before 6.9."""
+
+gso_bytes_max = 65_000
+"""Of one `UDP_SEGMENT` send: a UDP datagram's 65,487 bytes over IPv6, rounded down."""
+
+gso_refusals_max = 8
+"""In a row, then a port sends one by one: one route may refuse for its MTU, eight sends mean the machine cannot."""
+
+sockaddrs_cached_max = 4096
+"""Peers of an IPv6 socket whose normalised address is remembered; the cache is emptied when full."""
+
+srtp_sources_max = 4096
+"""Incoming SSRCs of one SRTP session: a browser uses under 16, a link a few per pipe; 600 bytes each."""
+
+srtp_window_packets = 1024
+"""Of replay protection, incoming: half a second of a 20 Mbit/s stream may arrive late or twice."""
+
+srtp_repeat_window_packets = 4096
+"""Outgoing: how old a packet may be to be sent again unchanged; two seconds of a 20 Mbit/s stream, 512 bytes each."""
+
 # --- media: RTP ------------------------------------------------------------------------------------------------------
 sequence_late_max = 512
 """How far behind the newest packet a late one is still taken: a second at 5 Mbit/s, inside SRTP replay windows."""
@@ -57,9 +81,220 @@ report_gap_seconds = 1.0
 rtcp_compound_bytes_max = 1200
 """What fits every path; a link with many streams sends several compounds."""
 
-# --- dht -------------------------------------------------------------------------------------------------------------
+# --- media: offers ---------------------------------------------------------------------------------------------------
+sdp_lines_max = 2048
+"""Of an SDP offer: a browser's with three m-lines, all codecs and all candidates has about 300."""
 
-# --- swarm -----------------------------------------------------------------------------------------------------------
+sdp_media_max = 16
+"""m-lines of an offer: WHIP and WHEP need two, a page that reuses a connection brings a few more."""
+
+sdp_formats_max = 128
+"""Of one m-line: there are no more RTP payload types."""
+
+sdp_candidates_max = 256
+"""Of an offer: they are not used, and a host with ten interfaces writes about 80."""
+
+sdp_fingerprints_max = 16
+"""Of an offer's certificate: one for each hash function; aiortc writes three."""
+
+# --- dht -------------------------------------------------------------------------------------------------------------
+dht_datagram_bytes_max = 1232
+"""IPv6's smallest MTU, 1280, less its and UDP's headers: such a datagram is never fragmented."""
+
+lease_bytes_max = 512
+"""One signed lease: two of them and the nearest contacts fit one datagram."""
+
+lease_addresses_max = 4
+"""Of one node: IPv4 and IPv6, private and public."""
+
+lease_url_chars_max = 120
+"""A node's HTTP base URL; with four IPv6 addresses the lease then stays under 512 bytes."""
+
+leases_max = 8192
+"""Held for the swarm, some 1.5 KB each: 12 MB; 5,000 nodes with 100 producers each leave 800 to every node."""
+
+leases_per_owner_max = 1024
+"""So that one owner fills an eighth of a store at most; in a swarm of 8 nodes every node holds every lease."""
+
+leases_per_sender_max = 1024
+"""As per owner: owners store their leases themselves."""
+
+claims_per_producer_max = 4
+"""Owners which claim the same producer id, as after a publisher came back elsewhere; the highest ranks are kept."""
+
+announcements_max = 1024
+"""Own producers; what the other nodes would hold of one owner."""
+
+contacts_max = 1024
+"""In the routing table, spares not counted; 5,000 nodes need some 200."""
+
+contacts_per_reply_max = 20
+"""Nearest contacts in an answer: one bucket, 900 bytes with IPv6."""
+
+calls_outstanding_max = 1024
+"""RPCs awaiting their answers: 5,000 a second end within 0.2 s, and each costs under 1 KB."""
+
+call_seconds_max = 1.2
+"""A call on a slow path, its retransmission included; on a quick one it ends after 0.5 s."""
+
+replays_remembered_max = 65_536
+"""MACs per half of the replay window, some 100 bytes each; above 2,000 datagrams a second the window gets shorter."""
+
+lookups_max = 256
+"""In flight, of different keys; each ends within its deadline."""
+
+lookup_seconds_max = 1.5
+"""Until a lookup answers with what it has: a viewer waits for it."""
+
+lookup_queries_max = 64
+"""Nodes asked by one lookup: 5,000 nodes take about 15, half of them dead about 40."""
+
+lookup_candidates_max = 128
+"""Nodes one lookup has heard of, the nearest are kept."""
+
+locations_cached_max = 4096
+"""Found leases kept for at most 5 s."""
+
+quarantined_max = 512
+"""Nodes that did not answer and are not asked again for a while."""
+
+seeds_max = 64
+"""Addresses to join by, given and remembered; the oldest remembered one makes room."""
+
+join_pause_seconds_max = 30.0
+"""Between two tries to join: a swarm that came back finds its nodes again within half a minute."""
+
+dht_tasks_max = 512
+"""Lookups, announcements, joining and refreshing of one directory."""
+
+# --- swarm: links ----------------------------------------------------------------------------------------------------
+node_record_bytes_max = 512
+"""A signed node record: three of them travel in one DELEGATED, and a lease has the same bound."""
+
+node_record_addresses_max = 4
+"""IPv4 and IPv6, inside and outside of a NAT: nobody needs more, and each one is dialed in turn."""
+
+node_record_url_bytes_max = 128
+"""`https://` and the longest names in use; what is left of a record is taken by keys and addresses."""
+
+node_record_label_bytes_max = 64
+"""Of a region (32 characters) or a software version."""
+
+node_record_seconds = 86_400.0
+"""For how long a node record is good: links renew it, so it only has to outlive what others pass on."""
+
+control_message_bytes_max = 32_768
+"""One control message on a link: the largest is a TREE_REPLY of `tree_nodes_max` nodes; 28 fragments of SCTP."""
+
+control_messages_per_second = 200.0
+"""Of one link, in the long run; a parent of 60 children gets under 100, all links together."""
+
+control_messages_burst = 1000
+"""At once: a node that ends a thousand streams says so in one breath. A link that goes beyond is closed."""
+
+control_errors_max = 20
+"""Messages of one link that could not be read, in the long run one a second; a link that goes beyond is closed."""
+
+links_max = 1024
+"""Each costs about 60 KB (DTLS, SRTP and SCTP states) and a check a second; a tree needs at most 60 per stream."""
+
+links_unverified_max = 64
+"""Incoming links before their greeting; a handshake takes milliseconds, so this many are a herd or an attack."""
+
+link_dial_seconds_max = 2.0
+"""From the first check to DTLS connected at one address: ten round trips around the world, or two lost flights."""
+
+link_greeting_seconds_max = 5.0
+"""From connected to up; longer than a dial, because a greeting may wait for what becomes of the dial it crossed."""
+
+link_idle_seconds = 30.0
+"""A link that no stream uses is closed after this: a stream that comes back soon finds it up."""
+
+# --- swarm: the relay tree -------------------------------------------------------------------------------------------
+carriages_max = 4096
+"""Streams of one node, owned, relayed or asked for; each costs a few kilobytes without its media."""
+
+delegations_max = 5
+"""A request is sent on this often, then it is refused: with three candidates each it saw most of any tree."""
+
+delegated_candidates_max = 3
+"""Power of d choices: a second and third candidate help when the first one filled up meanwhile, more do not."""
+
+tried_nodes_max = 1 + delegations_max * delegated_candidates_max
+"""Nodes one request may visit: the owner, and every candidate it can be given."""
+
+lineage_nodes_max = 16
+"""Depth of a tree: 4 serves 50,000 viewers with 100 slots a node, and chains of single slots end here."""
+
+pull_seconds_max = 8.0
+"""From wanting a stream to its first carrier or a refusal; HTTP clients wait 10 s and more."""
+
+lookup_seconds_max = 3.0
+"""A DHT lookup with dead nodes on its way; beyond, the producer counts as unknown."""
+
+connect_seconds_max = 4.0
+"""For the link to a candidate: two addresses of `link_dial_seconds_max`, then the next candidate is asked."""
+
+answer_seconds_max = 2.0
+"""For the answer to a CONSUME: two round trips around the world and a carrier that is just being fed itself."""
+
+held_seconds_max = 1.5
+"""A CONSUME waits this long for a carrier whose own pull is under way; less than its sender waits for the answer."""
+
+held_requests_max = 64
+"""CONSUMEs that wait for one pull; a herd finds other carriers."""
+
+child_confirm_seconds_max = 5.0
+"""A slot given by ACCEPTED is taken back unless the child reports: longer than `answer_seconds_max` at the child."""
+
+child_silence_seconds_max = 20.0
+"""Four reports missed: the child let go of the stream and its LEAVE was lost with an older link."""
+
+report_seconds = 1.0
+"""Between two REPORTs of one stream; slots are debited where they are handed out, so lag does no harm."""
+
+report_urgent_seconds = 0.1
+"""Between two REPORTs when room appears or ends: stale room sends viewers astray."""
+
+report_keepalive_seconds = 5.0
+"""A REPORT without news: parent and child agree on their bond after this at the latest."""
+
+report_candidates_max = 3
+"""Of one subtree: as many as a delegation hands out."""
+
+delegation_debit_seconds = 2.0
+"""How long a slot that was handed out counts as taken: until the taker's parent has reported it."""
+
+relay_linger_seconds = 5.0
+"""A relay without consumers keeps its stream for this long: a viewer who reloads the page needs no new pull."""
+
+failovers_max = 3
+"""Parents lost in a row before a relay gives up its stream; a parent of `parent_stable_seconds` starts anew."""
+
+parent_stable_seconds = 10.0
+"""A parent kept for this long was no part of a flapping chain."""
+
+tree_nodes_max = 160
+"""Of one TREE_REPLY, each at most 200 bytes: what is left out is counted."""
+
+tree_levels_max = lineage_nodes_max
+"""A TREE request goes down no further than a tree can be deep."""
+
+tree_seconds_max = 2.0
+"""A TREE request is answered by then with what has come; each level waits a little less than the one above."""
+
+tree_level_seconds = 0.1
+"""By which a level waits less than the one above, so that its answer is still in time."""
+
+tree_fresh_seconds = 0.5
+"""A tree asked for again within this is answered from memory: one question must not become a storm below."""
+
+tree_askers_max = 32
+"""Nodes that wait for the same tree."""
+
+tree_walks_max = 128
+"""Trees being collected, or remembered, at one time."""
+
 
 # --- swarm: clients --------------------------------------------------------------------------------------------------
 redirects_max = 5
