@@ -31,8 +31,9 @@ srtp_sources_max = 4096
 srtp_window_packets = 1024
 """Of replay protection, incoming: half a second of a 20 Mbit/s stream may arrive late or twice."""
 
-srtp_repeat_window_packets = 4096
-"""Outgoing: how old a packet may be to be sent again unchanged; two seconds of a 20 Mbit/s stream, 512 bytes each."""
+srtp_repeat_window_packets = 1024
+"""Outgoing: how old a packet may be to be sent again unchanged, half a second of a 20 Mbit/s stream. libsrtp shifts the
+whole window for each packet: 4096 cost 0.3 µs more, a fifth of all that forwarding one packet costs."""
 
 # --- media: RTP ------------------------------------------------------------------------------------------------------
 sequence_late_max = 512
@@ -71,9 +72,6 @@ ssrc_change_gap_seconds_min = 1.0
 
 ssrcs_remembered_max = 8
 """Former SSRCs of a session: their late packets must not take the track back."""
-
-ssrcs_unknown_max = 64
-"""Distinct SSRCs of one publisher that fit no track (RTX and FEC make a handful): SRTP keeps state for each."""
 
 report_gap_seconds = 1.0
 """Between two RTCP reports, times 0.5-1.5 (RFC 3550 6.3.1): browsers measure loss and RTT at about this pace."""
@@ -157,6 +155,12 @@ locations_cached_max = 4096
 
 quarantined_max = 512
 """Nodes that did not answer and are not asked again for a while."""
+
+checks_max = 256
+"""Nodes asked at once whether they are there, strangers that asked us something above all; the rest must ask again."""
+
+observers_max = 8
+"""Nodes whose view of our address is kept, the latest: most of them have to agree."""
 
 seeds_max = 64
 """Addresses to join by, given and remembered; the oldest remembered one makes room."""
