@@ -5,7 +5,7 @@ On the wire a record is msgpack `[body, signature]`; the body is the msgpack of 
 
 import functools
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from foundation import limits
@@ -43,7 +43,10 @@ class Contact:
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """One node's description of itself; `sequence` grows with every change, `expires` is Unix time in seconds."""
+    """One node's description of itself; `sequence` grows with every change, `expires` is Unix time in seconds.
+
+    `encoded` are the signed bytes it was read from, to be passed on as they are; empty for one not yet signed.
+    """
 
     swarm: bytes
     public: bytes
@@ -54,6 +57,7 @@ class NodeRecord:
     version: str = ""
     sequence: int = 0
     expires: float = 0.0
+    encoded: bytes = field(default=b"", compare=False, repr=False)
 
     @functools.cached_property
     def node(self) -> NodeId:
@@ -106,7 +110,7 @@ class NodeRecord:
             raise RemoteError("a node record has expired, or would never")
         if len(signature) != SIGNATURE_BYTES or not signature_valid(record.public, _TAG, body, signature):
             raise RemoteError("a node record's signature is wrong")
-        return record
+        return replace(record, encoded=data)
 
 
 def parse_fingerprint(text: str) -> bytes:

@@ -46,6 +46,10 @@ def test_a_record_survives_the_wire() -> None:
     assert NodeRecord.decode(WIRE, SWARM, NOW) == RECORD
 
 
+def test_a_record_is_passed_on_as_it_came() -> None:
+    assert NodeRecord.decode(WIRE, SWARM, NOW).encoded == WIRE
+
+
 def test_the_id_follows_from_the_key() -> None:
     record = NodeRecord.decode(WIRE, SWARM, NOW)
     assert record.node == record.contact.node == node_id(SWARM, KEY.public)
