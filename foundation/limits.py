@@ -35,6 +35,73 @@ srtp_repeat_window_packets = 1024
 """Outgoing: how old a packet may be to be sent again unchanged, half a second of a 20 Mbit/s stream. libsrtp shifts the
 whole window for each packet: 4096 cost 0.3 µs more, a fifth of all that forwarding one packet costs."""
 
+# --- media: transports -----------------------------------------------------------------------------------------------
+transports_max = 4096
+"""Clients and links together, 200 KB each with their OpenSSL state; one core forwards to fewer."""
+
+transports_unconnected_max = 512
+"""Set up at once: a crowd of 500 viewers in the same second; a handshake costs 2 ms, so they need a second of CPU."""
+
+links_incoming_max = 64
+"""Links which others dialed and whose handshake is not done: a swarm that restarts; more try again after 5 s."""
+
+handshake_seconds_max = 30.0
+"""From the answer until a client's DTLS is done: its ICE agent gives up after about as long."""
+
+link_handshake_seconds_max = 10.0
+"""From the first check until a link's control channel is open: two lost datagrams of DTLS cost 3 s, of SCTP 6 s."""
+
+ice_addresses_max = 8
+"""Validated per transport: a client with Wi-Fi, Ethernet and a VPN in two families has six; the stalest goes first."""
+
+ice_consent_seconds_max = 30.0
+"""RFC 7675 section 5.1: how long a client may be silent."""
+
+link_consent_seconds_max = 15.0
+"""How long the dialing end of a link may be silent: three keepalives of an idle one."""
+
+address_held_seconds = 5.0
+"""A transport heard this lately keeps its address although another one claims it: clients check every 2.5 to 5 s."""
+
+ice_check_gap_seconds_min = 0.1
+"""Between the first two checks of a dialed address, then doubled: a lost one costs a viewer's first picture 100 ms."""
+
+ice_check_gap_seconds_max = 1.0
+"""Between checks while none is answered."""
+
+ice_dial_seconds_max = 5.0
+"""Until a dialed address that does not answer is given up: eight checks, all lost once in 10^8 at 10 % loss."""
+
+ice_checks_pending_max = 8
+"""Checks whose answers are still taken: at one a second that is longer than any path."""
+
+link_check_busy_seconds = 1.0
+"""Between keepalives of a link that carries media: a dead parent is known soon."""
+
+link_check_idle_seconds = 5.0
+"""Between keepalives of a link that waits as a backup: NATs keep a mapping 30 s at least."""
+
+link_silence_seconds_max = 5.0
+"""From the first unanswered check of a link to its end: five in a row, lost once in 10^5 at 10 % loss."""
+
+dtls_datagrams_queued_max = 256
+"""Per transport, read at the loop's next turn: what one wake of the socket may bring."""
+
+srtp_early_packets_max = 64
+"""Per transport: media that overtook the end of the handshake; the first keyframe's packets are among them."""
+
+control_message_bytes_max = 65_536
+"""One control message: what SCTP peers take unless they say otherwise (RFC 8841 section 6)."""
+
+control_buffered_bytes_max = 262_144
+"""Waiting to be sent on one link: four of the largest messages; a peer that falls behind by more loses the link."""
+
+control_received_bytes_max = 262_144
+"""Of messages not yet whole on one link: what its SCTP window offers."""
+
+control_gaps_max = 4096
+"""TSNs one SACK may describe, or that may wait for an earlier one: aiortc walks them one by one."""
+
 # --- media: RTP ------------------------------------------------------------------------------------------------------
 sequence_late_max = 512
 """How far behind the newest packet a late one is still taken: a second at 5 Mbit/s, inside SRTP replay windows."""
