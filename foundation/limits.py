@@ -162,6 +162,12 @@ sdp_candidates_max = 256
 sdp_fingerprints_max = 16
 """Of an offer's certificate: one for each hash function; aiortc writes three."""
 
+transport_sequence_jump_max = 8191
+"""Transport-wide numbers one run-length chunk can call lost; a larger jump is an outage the estimator starts after."""
+
+transport_arrivals_max = 8192
+"""Arrivals kept for transport-wide feedback: the 0.75 s they are kept for at 100 Mbit/s from one publisher."""
+
 # --- dht -------------------------------------------------------------------------------------------------------------
 dht_datagram_bytes_max = 1232
 """IPv6's smallest MTU, 1280, less its and UDP's headers: such a datagram is never fragmented."""
@@ -335,6 +341,9 @@ report_candidates_max = 3
 
 delegation_debit_seconds = 2.0
 """How long a slot that was handed out counts as taken: until the taker's parent has reported it."""
+
+delegation_debits_max = 4096
+"""Debits at one time: 2,000 delegations a second, ten times what a link may ask for; then the oldest are forgotten."""
 
 relay_linger_seconds = 5.0
 """A relay without consumers keeps its stream for this long: a viewer who reloads the page needs no new pull."""
