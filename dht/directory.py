@@ -1,0 +1,294 @@
+"""The directory of the swarm: which node owns which producer. The public face of this package."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from uuid import UUID
+
+from dht.announcements import Announcements
+from dht.crawl import crawl
+from dht.joining import Joining
+from dht.lease import Announcement, Lease, producer_key, standing, validate
+from dht.lookup import REPLICAS, Lookup
+from dht.overlay import Overlay, Result, answer_of
+from dht.peer import Peer, distance
+from foundation.address import Address
+from foundation.errors import RemoteError
+from foundation.identity import NodeKey
+from foundation.limits import dht_tasks_max, locations_cached_max, lookups_max
+from foundation.tasks import TaskScope
+
+CACHE_SECONDS = 5.0
+"""A found lease is believed for so long without another lookup, and never beyond its own end."""
+
+_enough = 5
+"""Acknowledgements after which an announcement counts as made; the rest comes in by itself."""
+
+_refresh_seconds = 60.0
+_sweep_seconds = 5.0
+
+
+class Directory:
+    """One node's part in the swarm's directory.
+
+    It has no socket: `send` takes a datagram and a numeric address, `datagram_received` what came with the first byte
+    0xD5. `wall_clock` gives seconds since 1970, as leases count them; timers run on the loop's clock. `rng` should be a
+    `random.SystemRandom` outside of simulations, since message ids must not be guessed. Without a `swarm_key` the swarm
+    is open.
+    """
+
+    def __init__(
+        self,
+        key: NodeKey,
+        swarm: bytes,
+        send: Callable[[bytes, Address], None],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        swarm_key: bytes | None,
+    ) -> None:
+        self._overlay = Overlay(key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_key=swarm_key)
+        self._overlay.on_stored = self._forget_location
+        self.id = self._overlay.id
+        self.on_superseded: Callable[[Lease], None] = lambda lease: None
+        """Told when another node claims, with a higher rank, a producer that we announce."""
+        self._public = key.public
+        self._swarm = swarm
+        self._loop = loop
+        self._rng = rng
+        self._announcements = Announcements(key, swarm, rng)
+        self._joining = Joining(self._overlay, rng)
+        self._scope = TaskScope("dht", dht_tasks_max)
+        self._found: dict[bytes, tuple[Lease, float]] = {}
+        self._lookups: dict[bytes, asyncio.Task[Lease | None]] = {}
+        self._joins: asyncio.Task[None] | None = None
+        self._refresh_due = loop.time() + self._refresh_pause()
+        self._sweep_due = loop.time() + _sweep_seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._arm()
+
+    @property
+    def contacts(self) -> int:
+        """Nodes in the routing table."""
+        return self._overlay.contacts
+
+    @property
+    def observed(self) -> Address | None:
+        """Our own address as most of the nodes that answered our pings lately see it."""
+        return self._overlay.observed
+
+    def stats(self) -> dict[str, int]:
+        """Sizes now, and counters since the start."""
+        return {
+            "contacts": self.contacts,
+            "leases": len(self._overlay.storage),
+            "announced": len(self._announcements),
+            "calls_outstanding": self._overlay.calls,
+            **dict(sorted(self._overlay.counters.items())),
+        }
+
+    def datagram_received(self, data: bytes, address: Address) -> None:
+        """Takes one datagram from the port; never raises for what is in it."""
+        self._overlay.datagram_received(data, address)
+
+    async def bootstrap(self, addresses: Sequence[Address]) -> int:
+        """Joins by numeric addresses of other nodes; returns how many of them answered.
+
+        When none does, the tries go on in the background until one answers.
+        """
+        self._joining.give(addresses)
+        if not self._joining.seeds:
+            return 0
+        answered = await self._joining.join()
+        if answered:
+            self._scope.spawn(self._joining.explore(), "explore")
+        else:
+            self._join_in_background()
+        return answered
+
+    async def announce(self, announcement: Announcement) -> int:
+        """Stores a lease with the nodes nearest to the producer, now and every 15 s until it is withdrawn.
+
+        Returns how many other nodes acknowledged the first round by the time it was enough (5). Announcing a producer
+        again replaces what was announced. Raises `LocalError` for what cannot be announced.
+        """
+        lease = self._announcements.add(announcement, self._overlay.wall_ms(), self._loop.time())
+        self._forget_location(lease.key)
+        self._arm()
+        return await self._spread(lease)
+
+    async def withdraw(self, producer_id: UUID) -> None:
+        """Stops announcing a producer and stores a tombstone over its lease."""
+        tombstone = self._announcements.withdraw(producer_id, self._overlay.wall_ms())
+        if tombstone is not None:
+            await self._spread(tombstone)
+
+    async def find(self, producer_id: UUID, fresh: bool = False) -> Lease | None:
+        """The highest claim to a producer, `None` when there is none as far as the swarm knows.
+
+        What we announce ourselves is the answer at once, then what was found within the last seconds (unless `fresh`),
+        then a lookup of at most 1.5 s, one at a time for each producer.
+        """
+        own = self._announcements.current(producer_id)
+        if own is not None:
+            return own
+        key = producer_key(self._swarm, producer_id)
+        if not fresh and (known := self._location(key)) is not None:
+            return known
+        if not self.contacts:
+            return self._best(self._overlay.claims(key))
+        lookup = self._lookups.get(key) or self._start_lookup(key)
+        if lookup is None:
+            self._overlay.counters["lookups_refused"] += 1
+            return self._best(self._overlay.claims(key))
+        await asyncio.wait([lookup])
+        return None if lookup.cancelled() else lookup.result()
+
+    async def close(self) -> None:
+        """Stops at once, without withdrawing anything; every wait ends."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._overlay.close()
+        await self._scope.close()
+
+    # Looking up
+
+    def _start_lookup(self, key: bytes) -> asyncio.Task[Lease | None] | None:
+        if len(self._lookups) >= lookups_max:
+            return None
+        task = self._scope.spawn(self._look_up(key), "lookup")
+        if task is not None:
+            self._lookups[key] = task
+            task.add_done_callback(lambda _: self._lookups.pop(key, None))
+        return task
+
+    async def _look_up(self, key: bytes) -> Lease | None:
+        self._overlay.counters["lookups"] += 1
+        leases = self._overlay.claims(key)
+        lookup = Lookup(
+            key,
+            self.id,
+            self._overlay.nearest(key),
+            for_value=True,
+            hedge_seconds=self._overlay.patience.hedge_seconds,
+            now=self._loop.time(),
+        )
+        if leases:
+            lookup.value_found(self._loop.time())
+        await crawl(self._overlay, lookup, partial(self._collect, key, leases))
+        found = self._best(leases)
+        if found is None:
+            self._overlay.counters["lookups_in_vain"] += 1
+        else:
+            self._remember(key, found)
+        return found
+
+    def _collect(self, key: bytes, leases: list[Lease], records: tuple[bytes, ...]) -> bool:
+        """Adds the valid ones of some records to the leases; whether there was one."""
+        any_valid = False
+        for record in records:
+            if any(record == lease.record for lease in leases):
+                any_valid = True
+                continue
+            try:
+                leases.append(validate(record, self._swarm, key, self._overlay.wall_ms()))
+                any_valid = True
+            except RemoteError:
+                self._overlay.counters["records_invalid"] += 1
+        return any_valid
+
+    def _best(self, leases: list[Lease]) -> Lease | None:
+        """Our own leases do not count: they are from before a restart, or a withdrawal on its way."""
+        return next(iter(standing(lease for lease in leases if lease.owner != self._public)), None)
+
+    def _location(self, key: bytes) -> Lease | None:
+        lease, until = self._found.get(key, (None, 0.0))
+        return lease if self._loop.time() < until else None
+
+    def _remember(self, key: bytes, lease: Lease) -> None:
+        self._found.pop(key, None)
+        seconds = min(CACHE_SECONDS, lease.seconds_left(self._overlay.wall_ms()))
+        self._found[key] = (lease, self._loop.time() + seconds)
+        if len(self._found) > locations_cached_max:
+            del self._found[next(iter(self._found))]
+
+    def _forget_location(self, key: bytes) -> None:
+        self._found.pop(key, None)
+
+    # Announcing
+
+    async def _spread(self, lease: Lease) -> int:
+        """One round: stores a lease, or a tombstone, with the nodes nearest to it, ourselves if we are one of them."""
+        peers = (await self._joining.walk(lease.key)).nearest() if self.contacts else []
+        if not lease.tombstone and self._announcements.current(lease.producer_id) is not lease:
+            return 0
+        if len(peers) < REPLICAS or distance(self.id, lease.key) < distance(peers[-1].id, lease.key):
+            self._overlay.keep(lease, self.id)
+        acknowledged = 0
+        waiting = {self._store(peer, lease) for peer in peers}
+        while waiting and acknowledged < _enough:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            answers = [answer_of(call) for call in done]
+            acknowledged += sum(stored is not None and stored.outcome.held for stored in answers)
+        return acknowledged
+
+    def _store(self, peer: Peer, lease: Lease) -> asyncio.Future[Result]:
+        call = self._overlay.store(peer, lease.key, lease.record)
+        call.add_done_callback(partial(self._review, lease))
+        return call
+
+    def _review(self, ours: Lease, call: asyncio.Future[Result]) -> None:
+        """A holder may know a higher claim than the lease it was given: of another node, or of us before a restart."""
+        stored = answer_of(call)
+        if stored is None or stored.newer is None:
+            return
+        try:
+            newer = validate(stored.newer, self._swarm, ours.key, self._overlay.wall_ms())
+        except RemoteError:
+            self._overlay.counters["records_invalid"] += 1
+            return
+        if self._announcements.current(ours.producer_id) is not ours or newer.rank < ours.rank:
+            return
+        if newer.owner == self._public:
+            self._announcements.outrank(newer.seq)
+            self._announcements.postpone(ours.producer_id, self._loop.time())
+            self._arm()
+        elif not newer.tombstone:
+            self._overlay.counters["superseded"] += 1
+            self.on_superseded(newer)
+
+    # The one timer
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = min(self._refresh_due, self._sweep_due, self._announcements.timeout() or self._sweep_due)
+        self._timer = None if self._closed else self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        for lease in self._announcements.due(self._overlay.wall_ms(), now):
+            if self._scope.spawn(self._spread(lease), "announce") is None:
+                self._announcements.postpone(lease.producer_id, now)
+        if now >= self._sweep_due:
+            self._sweep_due = now + _sweep_seconds
+            self._overlay.storage.expire(now)
+            self._join_in_background()
+        if now >= self._refresh_due:
+            self._refresh_due = now + self._refresh_pause()
+            if self.contacts:
+                self._scope.spawn(self._joining.refresh(), "refresh")
+        self._arm()
+
+    def _join_in_background(self) -> None:
+        """Whenever nobody is left and there is an address to try."""
+        idle = self._joins is None or self._joins.done()
+        if idle and not self.contacts and self._joining.seeds:
+            self._joins = self._scope.spawn(self._joining.join_at_last(), "join")
+
+    def _refresh_pause(self) -> float:
+        return _refresh_seconds * self._rng.uniform(0.8, 1.2)

@@ -1,0 +1,82 @@
+"""How a node finds its swarm, and finds it again: seeds asked with back-off, and walks that make nodes acquainted."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from dht.crawl import crawl
+from dht.lookup import Lookup
+from dht.overlay import Overlay
+from foundation.address import Address
+from foundation.limits import join_pause_seconds_max, seeds_max
+
+_pause_seconds_min = 0.5
+_walks_on_joining = 5
+"""To random targets: with the walk to its own id a node then knows some of every part of a small swarm."""
+
+
+class Joining:
+    """Seeds are the addresses the operator gave and those of lost contacts.
+
+    A swarm split in two, or one that paused as a whole, is found again by either.
+    """
+
+    def __init__(self, overlay: Overlay, rng: random.Random) -> None:
+        self._overlay = overlay
+        self._rng = rng
+        self._given: list[Address] = []
+
+    @property
+    def seeds(self) -> list[Address]:
+        return list(dict.fromkeys([*self._given, *self._overlay.lost]))
+
+    def give(self, seeds: Sequence[Address]) -> None:
+        """Adds addresses to join by, now and whenever nobody is left."""
+        self._given = list(dict.fromkeys([*self._given, *seeds]))[:seeds_max]
+
+    async def join(self) -> int:
+        """Asks all seeds; when one answers, walks to our own id, so that our neighbours and we know each other.
+
+        Returns how many answered.
+        """
+        answers = await asyncio.gather(*(self._overlay.ping(seed) for seed in self.seeds))
+        count = sum(answered for answered, _ in answers)
+        if count:
+            await self.walk(self._overlay.id)
+        return count
+
+    async def join_at_last(self) -> None:
+        """Joins again and again, with growing pauses, until somebody is there."""
+        pause = _pause_seconds_min
+        while not self._overlay.contacts:
+            await asyncio.sleep(pause * self._rng.uniform(0.8, 1.2))
+            pause = min(2 * pause, join_pause_seconds_max)
+            await self.join()
+        await self.explore()
+
+    async def explore(self, walks: int = _walks_on_joining) -> None:
+        """Walks to random targets."""
+        for _ in range(walks):
+            await self.walk(self._rng.randbytes(len(self._overlay.id)))
+
+    async def refresh(self) -> None:
+        """The once-a-minute look around: our neighbourhood, a random place, silent contacts, and one seed."""
+        self._overlay.check_stale()
+        if seeds := self.seeds:
+            self._overlay.ping(self._rng.choice(seeds))
+        await self.walk(self._overlay.id)
+        await self.explore(1)
+
+    async def walk(self, target: bytes) -> Lookup:
+        """Looks for the nodes nearest to a target."""
+        overlay = self._overlay
+        lookup = Lookup(
+            target,
+            overlay.id,
+            overlay.nearest(target),
+            for_value=False,
+            hedge_seconds=overlay.patience.hedge_seconds,
+            now=asyncio.get_running_loop().time(),
+        )
+        await crawl(overlay, lookup)
+        return lookup

@@ -1,0 +1,144 @@
+"""One iterative Kademlia lookup without rounds. Sans-IO.
+
+A few nodes are asked at a time, always the nearest known that were not asked; an answer at once makes room for the next
+question. Who takes longer than the hedge counts as slow: the lookup goes on without it, and its answer is still
+welcome. So dead nodes cost one hedge each, not one time-out each.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dht.peer import Peer, distance
+from foundation.identity import NodeId
+from foundation.limits import lookup_candidates_max, lookup_queries_max, lookup_seconds_max
+
+REPLICAS = 8
+"""Nodes which hold a lease, and which have to know nothing of it before it counts as not there."""
+
+PARALLEL = 3
+"""Kademlia's alpha."""
+
+GRACE_SECONDS = 0.06
+"""After a first value, for a second opinion: a replica that missed an update is outvoted by rank."""
+
+_VALUES_ENOUGH = 2
+
+
+class _State(enum.Enum):
+    NEW = enum.auto()
+    ASKED = enum.auto()
+    ANSWERED = enum.auto()
+    DEAD = enum.auto()
+
+
+@dataclass(slots=True)
+class _Candidate:
+    peer: Peer
+    distance: int
+    state: _State = _State.NEW
+    asked_at: float = 0.0
+
+
+class Lookup:
+    """Feed it `answered` and `failed`; ask whom `to_ask` names; stop when `done`; look again at `timeout`."""
+
+    def __init__(
+        self, target: bytes, own_id: NodeId, known: Iterable[Peer], *, for_value: bool, hedge_seconds: float, now: float
+    ) -> None:
+        self.target = target
+        self.for_value = for_value
+        self.queries = 0
+        self._own_id = own_id
+        self._hedge_seconds = hedge_seconds
+        self._deadline = now + lookup_seconds_max
+        self._values = 0
+        self._value_at = 0.0
+        self._candidates: dict[NodeId, _Candidate] = {}
+        self.learned(known)
+
+    def learned(self, peers: Iterable[Peer]) -> None:
+        """More candidates; of too many the nearest are kept."""
+        for peer in peers:
+            if peer.id != self._own_id and peer.id not in self._candidates:
+                self._candidates[peer.id] = _Candidate(peer, distance(peer.id, self.target))
+        if len(self._candidates) > lookup_candidates_max:
+            kept = sorted(self._candidates.values(), key=lambda candidate: candidate.distance)[:lookup_candidates_max]
+            self._candidates = {candidate.peer.id: candidate for candidate in kept}
+
+    def to_ask(self, now: float) -> list[Peer]:
+        """Whom to ask now; they count as asked."""
+        if self.done(now):
+            return []
+        waiting = sum(self._pending(candidate, now) for candidate in self._candidates.values())
+        room = min(PARALLEL - waiting, lookup_queries_max - self.queries)
+        quick = self._nearest(without_slow_at=now)
+        chosen = [candidate for candidate in quick if candidate.state is _State.NEW][: max(0, room)]
+        for candidate in chosen:
+            candidate.state, candidate.asked_at = _State.ASKED, now
+        self.queries += len(chosen)
+        return [candidate.peer for candidate in chosen]
+
+    def answered(self, node: NodeId, peers: Iterable[Peer]) -> None:
+        """A node answered with these contacts."""
+        self._set(node, _State.ANSWERED)
+        self.learned(peers)
+
+    def value_found(self, now: float) -> None:
+        """Somebody (a node that answered, or our own store) had a valid record."""
+        if not self._values:
+            self._value_at = now
+        self._values += 1
+
+    def failed(self, node: NodeId) -> None:
+        """A node did not answer, or not sensibly."""
+        self._set(node, _State.DEAD)
+
+    def done(self, now: float) -> bool:
+        """Whether the answer is as good as it gets: values enough, the nearest all heard, or out of time."""
+        if now >= self._deadline or self._values >= _VALUES_ENOUGH:
+            return True
+        if self._values and now >= self._value_at + GRACE_SECONDS:
+            return True
+        if not any(candidate.state is _State.ASKED for candidate in self._candidates.values()):
+            exhausted = self.queries >= lookup_queries_max
+            return exhausted or all(candidate.state is _State.ANSWERED for candidate in self._nearest())
+        if all(candidate.state is _State.ANSWERED for candidate in self._nearest()):
+            return True
+        return not self.for_value and self._enough_quick_ones(now)
+
+    def timeout(self, now: float) -> float:
+        """When to look again though nothing was heard: a time on the caller's clock."""
+        times = [self._deadline]
+        if self._values:
+            times.append(self._value_at + GRACE_SECONDS)
+        for candidate in self._candidates.values():
+            if self._pending(candidate, now):
+                times.append(candidate.asked_at + self._hedge_seconds)
+        return min(times)
+
+    def nearest(self) -> list[Peer]:
+        """The nodes nearest to the target that answered, the nearest first."""
+        answered = [candidate for candidate in self._candidates.values() if candidate.state is _State.ANSWERED]
+        return [candidate.peer for candidate in sorted(answered, key=lambda item: item.distance)[:REPLICAS]]
+
+    def _enough_quick_ones(self, now: float) -> bool:
+        """A writer does not wait for slow nodes when as many others are there: they may well be dead."""
+        quick = self._nearest(without_slow_at=now)
+        return len(quick) == REPLICAS and all(candidate.state is _State.ANSWERED for candidate in quick)
+
+    def _nearest(self, without_slow_at: float | None = None) -> list[_Candidate]:
+        able = [candidate for candidate in self._candidates.values() if candidate.state is not _State.DEAD]
+        if without_slow_at is not None:
+            able = [candidate for candidate in able if not self._slow(candidate, without_slow_at)]
+        return sorted(able, key=lambda candidate: candidate.distance)[:REPLICAS]
+
+    def _slow(self, candidate: _Candidate, now: float) -> bool:
+        return candidate.state is _State.ASKED and now >= candidate.asked_at + self._hedge_seconds
+
+    def _pending(self, candidate: _Candidate, now: float) -> bool:
+        return candidate.state is _State.ASKED and not self._slow(candidate, now)
+
+    def _set(self, node: NodeId, state: _State) -> None:
+        if (candidate := self._candidates.get(node)) is not None:
+            candidate.state = state

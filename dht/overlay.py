@@ -1,0 +1,456 @@
+"""The Kademlia service: the one place, with `overlay_table`, where the `kademlia` and `rpcudp` packages are used.
+
+Of the packages come the routing table, its nodes and buckets, the RPC handlers and the table of outstanding calls. Not
+run as they come are: the handoff of records to every new node (a storm in larger swarms), RPCs by attribute name, the
+slow codec, the long time-out without retransmission, eviction on one lost packet, and every place where something from
+the network is used before it was checked. There is no socket here: datagrams come in by `datagram_received` and go out
+by a callable.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kademlia.node import Node
+from kademlia.protocol import KademliaProtocol
+
+from dht.envelope import ClockSkew, Envelope
+from dht.lease import Lease, check, validate
+from dht.messages import (
+    MESSAGE_ID_BYTES,
+    Answer,
+    Found,
+    Method,
+    Request,
+    Stored,
+    build_answer,
+    build_request,
+    pack_found,
+    pack_observed,
+    pack_stored,
+    parse,
+    parse_found,
+    parse_observed,
+    parse_stored,
+)
+from dht.overlay_table import BUCKET_SIZE, Contact, Table
+from dht.patience import Patience
+from dht.peer import Peer
+from dht.store import LeaseStore, Outcome
+from foundation.address import Address, checked, format_address, is_loopback
+from foundation.errors import RemoteError
+from foundation.identity import NodeId, NodeKey, node_id
+from foundation.limits import (
+    call_seconds_max,
+    calls_outstanding_max,
+    checks_max,
+    observers_max,
+    quarantined_max,
+    seeds_max,
+)
+
+logger = logging.getLogger(__name__)
+
+for _name in ("kademlia", "rpcudp"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # They log each packet, and warn of each lost one.
+
+QUARANTINE_SECONDS = 30.0
+"""A node that did not answer is not asked again when others name it; once it speaks again, its answer ends this."""
+
+_strikes_max = 2
+"""Calls without an answer, one after the other, that end a contact: one alone may be a busy moment."""
+
+_stale_seconds = 60.0
+"""A contact not heard for so long is asked whether it is still there."""
+
+_stale_checks_max = 8
+"""Of the stalest, at each refresh."""
+
+_late_seconds = 0.1
+"""A timer as late as this fired after a pause of our own loop; answers may lie unread in the socket."""
+
+_parse_result: dict[Method, Callable[[Any], Any]] = {
+    "ping": parse_observed,
+    "find_node": parse_found,
+    "find_value": parse_found,
+    "store": parse_stored,
+}
+
+Result = tuple[bool, Any]
+"""Of a call: (True, what was answered), or (False, None): see `answer_of`."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A request under way; `node` is None while only an address is known. The package keeps it as its time-out."""
+
+    method: Method
+    body: bytes
+    address: Address
+    node: NodeId | None
+    sent_at: float
+    give_up_at: float
+    timer: asyncio.TimerHandle
+    due: float
+    tries: int = 1
+
+    def cancel(self) -> None:
+        self.timer.cancel()
+
+
+class Overlay(KademliaProtocol):  # type: ignore[misc]
+    """One node's part in the overlay. Nothing in here raises for what the network says; it counts."""
+
+    def __init__(
+        self,
+        key: NodeKey,
+        swarm: bytes,
+        send: Callable[[bytes, Address], None],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        swarm_key: bytes | None,
+    ) -> None:
+        self.id: NodeId = node_id(swarm, key.public)
+        super().__init__(Node(self.id), LeaseStore(), BUCKET_SIZE)
+        self.router = Table(self, BUCKET_SIZE, self.source_node)
+        self.patience = Patience()
+        self.counters: Counter[str] = Counter()
+        self.on_stored: Callable[[bytes], None] = lambda key: None
+        self.lost: dict[Address, None] = {}
+        self._public = key.public
+        self._swarm = swarm
+        self._send = send
+        self._loop = loop
+        self._wall_clock = wall_clock
+        self._rng = rng
+        self._envelope = Envelope(swarm, [swarm_key] if swarm_key else [])
+        self._quarantine: dict[NodeId, float] = {}
+        self._checking: dict[NodeId, asyncio.Future[Result]] = {}
+        self._observed: dict[NodeId, Address] = {}
+        self._closed = False
+        self._skew_told = False
+
+    def __getattr__(self, name: str) -> Any:
+        """The package makes an RPC of every unknown name; here a misspelling is an error."""
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    @property
+    def contacts(self) -> int:
+        return len(self.router)
+
+    @property
+    def calls(self) -> int:
+        """RPCs that await their answers."""
+        return len(self._outstanding)
+
+    @property
+    def observed(self) -> Address | None:
+        """Our address as most of the nodes we asked last see it."""
+        ranked = Counter(self._observed.values()).most_common(1)
+        return ranked[0][0] if ranked else None
+
+    def wall_ms(self) -> int:
+        return int(self._wall_clock() * 1000)
+
+    # What is asked of others
+
+    def ping(self, address: Address, node: NodeId | None = None) -> asyncio.Future[Result]:
+        """Asks whoever lives at an address whether it is there; the answer is our address as seen from there."""
+        return self._call("ping", address, node)
+
+    def find(self, peer: Peer, target: bytes, for_value: bool) -> asyncio.Future[Result]:
+        """Asks a node for the contacts nearest to a target, and for records under it: `Found`."""
+        return self._call("find_value" if for_value else "find_node", peer.address, peer.id, target)
+
+    def store(self, peer: Peer, key: bytes, record: bytes) -> asyncio.Future[Result]:
+        """Asks a node to hold a lease: `Stored`."""
+        return self._call("store", peer.address, peer.id, key, record)
+
+    def nearest(self, target: bytes) -> list[Peer]:
+        """The contacts nearest to a target, the nearest first."""
+        return [Peer(contact.id, contact.address) for contact in self.router.find_neighbors(Node(target))]
+
+    def check_stale(self) -> None:
+        """Asks the contacts that were silent for longest whether they are there."""
+        horizon = self._loop.time() - _stale_seconds
+        stale = sorted((contact for contact in self.router if contact.heard_at < horizon), key=lambda c: c.heard_at)
+        for contact in stale[:_stale_checks_max]:
+            self._check(Peer(contact.id, contact.address))
+
+    def close(self) -> None:
+        """Ends every call as unanswered; whatever arrives later is ignored."""
+        self._closed = True
+        for future, call in list(self._outstanding.values()):
+            call.cancel()
+            if not future.done():
+                future.set_result((False, None))
+        self._outstanding.clear()
+
+    # What arrives
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """One datagram with the first byte 0xD5, from whomever."""
+        if self._closed:
+            return
+        try:
+            address = checked(*addr)
+            message = parse(self._envelope.open(data, self.wall_ms()))
+            sender = Peer(node_id(self._swarm, message.public), address)
+            if sender.id == self.id:
+                raise RemoteError("a datagram is our own")
+            if isinstance(message, Request):
+                self._answer(message, sender)
+            else:
+                self._take_answer(message, sender)
+        except ClockSkew:
+            self._tell_skew(addr)
+        except RemoteError:
+            self.counters["datagrams_dropped"] += 1
+
+    def rpc_ping(self, sender: Address, nodeid: NodeId) -> list[Any]:
+        super().rpc_ping(sender, nodeid)
+        return pack_observed(sender)
+
+    def rpc_find_node(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Any]:
+        return pack_found([], self._neighbors(sender, nodeid, key))
+
+    def rpc_find_value(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Any]:
+        records = [lease.record for lease in self.claims(key)]
+        return pack_found(records, self._neighbors(sender, nodeid, key))
+
+    def rpc_store(self, sender: Address, nodeid: NodeId, key: bytes, value: bytes) -> list[Any]:
+        self.welcome_if_new(Node(nodeid, *sender))
+        try:
+            lease = validate(value, self._swarm, key, self.wall_ms())
+        except RemoteError:
+            self.counters["stores_invalid"] += 1
+            return pack_stored(Outcome.REFUSED, None)
+        outcome = self.keep(lease, nodeid) if self._near(key) else Outcome.REFUSED
+        claims = self.claims(key)
+        return pack_stored(outcome, claims[0].record if claims and claims[0].rank > lease.rank else None)
+
+    def keep(self, lease: Lease, sender: NodeId) -> Outcome:
+        """Offers a verified lease to the own store."""
+        outcome: Outcome = self.storage.put(lease, sender, self.wall_ms(), self._loop.time())
+        self.counters[f"stores_{outcome.name.lower()}"] += 1
+        if outcome is Outcome.STORED:
+            self.on_stored(lease.key)
+        return outcome
+
+    def claims(self, key: bytes) -> list[Lease]:
+        """What the own store has under a key now, tombstones included, the highest rank first."""
+        return [lease for lease in self.storage.get(key, self._loop.time()) if self._timely(lease, key)]
+
+    def welcome_if_new(self, node: Node) -> None:
+        """A node asked us something: one that is not in the table is asked back, and its answer brings it in."""
+        known = self.router.contact(node.id)
+        if known is None:
+            self._check(Peer(node.id, (node.ip, node.port)))
+        else:
+            self._heard(known, (node.ip, node.port))
+
+    def _admit(self, peer: Peer) -> None:
+        """The only way into the table, for a node that answered us from this address and showed the key of its id.
+
+        A signature over a nonce, both ids and the address is not asked for yet, so whoever may speak in the swarm may
+        show another node's public key: hence a contact keeps its address for as long as it answers there.
+        """
+        self._quarantine.pop(peer.id, None)
+        known = self.router.contact(peer.id)
+        if known is not None:
+            self._heard(known, peer.address)
+            return
+        now = self._loop.time()
+        oldest = self.router.add_contact(Contact(peer.id, peer.address, now))
+        if oldest is not None and now - oldest.heard_at > _stale_seconds:
+            self._check(Peer(oldest.id, oldest.address))
+
+    def _heard(self, contact: Contact, address: Address) -> None:
+        if contact.address == address:
+            self.router.heard(contact, self._loop.time())
+        else:
+            self.counters["contacts_elsewhere"] += 1
+            self._check(Peer(contact.id, contact.address))
+
+    def _answer(self, request: Request, sender: Peer) -> None:
+        self.counters[f"requests_{request.method}"] += 1
+        result = getattr(self, f"rpc_{request.method}")(sender.address, sender.id, *request.arguments)
+        self._transmit(build_answer(request.id, self._public, result), sender.address)
+
+    def _take_answer(self, answer: Answer, sender: Peer) -> None:
+        future, call = self._outstanding.get(answer.id, (None, None))
+        if future is None or future.done() or call.address != sender.address:
+            raise RemoteError("an answer was not asked for")
+        self._admit(sender)
+        if call.node not in (None, sender.id):
+            self._fail(answer.id)  # Another node lives at this address now.
+            return
+        try:
+            result = _parse_result[call.method](answer.result)
+        except RemoteError:
+            self._fail(answer.id)
+            raise
+        if call.tries == 1:
+            self.patience.observe(self._loop.time() - call.sent_at)
+        super()._accept_response(answer.id, self._reviewed(result, sender), sender.address)
+
+    def _reviewed(self, result: Any, sender: Peer) -> Any:
+        """Contacts that are of no use to us are left out, and our own address as others see it is noted."""
+        if isinstance(result, Found):
+            return Found(result.records, tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
+        if not isinstance(result, Stored):
+            self._observed.pop(sender.id, None)
+            self._observed[sender.id] = result
+            _shorten(self._observed, observers_max)
+        return result
+
+    def _worth_asking(self, peer: Peer, named_by: Peer) -> bool:
+        """Neither in quarantine, nor an address that means another machine to whoever named it."""
+        until = self._quarantine.get(peer.id)
+        if until is not None and until > self._loop.time():
+            return False
+        return named_by.address == peer.address or _reachable(peer.address[0], named_by.address[0])
+
+    def _neighbors(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Peer]:
+        found = [Peer(known, (ip, port)) for known, ip, port in super().rpc_find_node(sender, nodeid, key)]
+        return [peer for peer in found if _reachable(peer.address[0], sender[0])]
+
+    def _near(self, key: bytes) -> bool:
+        """Whether this node is among the nearest to a key that it knows of, and so has to hold its leases."""
+        target = Node(key)
+        contacts = self.router.find_neighbors(target)
+        return len(contacts) < BUCKET_SIZE or self.source_node.distance_to(target) < contacts[-1].distance_to(target)
+
+    def _timely(self, lease: Lease, key: bytes) -> bool:
+        try:
+            check(lease, self._swarm, key, self.wall_ms())
+        except RemoteError:
+            return False
+        return True
+
+    def _tell_skew(self, address: Address) -> None:
+        self.counters["datagrams_skewed"] += 1
+        if not self._skew_told:
+            self._skew_told = True
+            logger.warning("the clock here and that of %s differ by over 30 s: check both", format_address(address))
+
+    # Calls: the package's table of outstanding ones, each with one retransmission and a quick end
+
+    def _call(self, method: Method, address: Address, node: NodeId | None, *arguments: bytes) -> asyncio.Future[Result]:
+        future: asyncio.Future[Result] = self._loop.create_future()
+        if self._closed or len(self._outstanding) >= calls_outstanding_max:
+            self.counters["calls_refused"] += 1
+            future.set_result((False, None))
+            return future
+        self.counters["calls"] += 1
+        message_id = self._rng.randbytes(MESSAGE_ID_BYTES)
+        body = build_request(message_id, self._public, method, *arguments)
+        now = self._loop.time()
+        due = now + self.patience.retransmit_seconds
+        timer = self._loop.call_at(due, self._timeout, message_id)
+        call = _Call(method, body, address, node, now, now + self.patience.give_up_seconds, timer, due)
+        self._outstanding[message_id] = (future, call)
+        future.add_done_callback(partial(self._forget, message_id))
+        self._transmit(body, address)
+        return future
+
+    def _timeout(self, msg_id: bytes) -> None:
+        _, call = self._outstanding[msg_id]
+        now = self._loop.time()
+        if call.due + _late_seconds < now < call.give_up_at + call_seconds_max:
+            self._rearm(msg_id, call, now + _late_seconds)
+        elif call.tries == 1:
+            call.tries = 2
+            self.counters["retransmissions"] += 1
+            self._transmit(call.body, call.address)
+            self._rearm(msg_id, call, max(call.give_up_at, now + self.patience.retransmit_seconds))
+        else:
+            self._fail(msg_id)
+
+    def _rearm(self, msg_id: bytes, call: _Call, due: float) -> None:
+        call.due = due
+        call.timer = self._loop.call_at(due, self._timeout, msg_id)
+
+    def _fail(self, msg_id: bytes) -> None:
+        future, call = self._outstanding.pop(msg_id)
+        call.cancel()
+        if not future.done():
+            future.set_result((False, None))
+        self.counters["calls_unanswered"] += 1
+        if call.node is not None:
+            self._strike(call.node, call.address, call.sent_at)
+
+    def _forget(self, msg_id: bytes, future: asyncio.Future[Result]) -> None:
+        """The caller was cancelled: nothing of its call is left behind."""
+        if (entry := self._outstanding.get(msg_id)) is not None and entry[0] is future:
+            entry[1].cancel()
+            del self._outstanding[msg_id]
+
+    def _transmit(self, body: bytes, address: Address) -> None:
+        try:
+            self._send(self._envelope.seal(body, self.wall_ms()), address)
+        except OSError:
+            self.counters["sends_failed"] += 1
+
+    # Nodes that do not answer
+
+    def _check(self, peer: Peer) -> None:
+        """Asks a node whether it is there, unless that is under way."""
+        if peer.id not in self._checking and len(self._checking) < checks_max:
+            asked = self._checking[peer.id] = self.ping(peer.address, peer.id)
+            asked.add_done_callback(partial(self._checked, peer.id))
+
+    def _checked(self, node: NodeId, asked: asyncio.Future[Result]) -> None:
+        if self._checking.get(node) is asked:
+            del self._checking[node]
+
+    def _strike(self, node: NodeId, address: Address, sent_at: float) -> None:
+        """A call found nobody. Calls that were under way together count as one, as they met the same pause."""
+        contact = self.router.contact(node)
+        if contact is None or contact.address != address:
+            self._shun(node)
+            return
+        if sent_at < contact.struck_at:
+            return
+        contact.strikes += 1
+        contact.struck_at = self._loop.time()
+        if contact.strikes < _strikes_max:
+            self._checking.pop(node, None)
+            self._check(Peer(node, address))
+            return
+        self.counters["contacts_lost"] += 1
+        self.router.remove_contact(contact)
+        self._shun(node)
+        self.lost.pop(address, None)
+        self.lost[address] = None
+        _shorten(self.lost, seeds_max)
+        if not self.contacts:
+            self._quarantine.clear()  # With nobody left the trouble is rather ours.
+
+    def _shun(self, node: NodeId) -> None:
+        self._quarantine.pop(node, None)
+        self._quarantine[node] = self._loop.time() + QUARANTINE_SECONDS
+        _shorten(self._quarantine, quarantined_max)
+
+
+def answer_of(call: asyncio.Future[Result]) -> Any:
+    """What was answered (`Found`, `Stored`, an address), `None` when nothing was, or nothing sensible."""
+    return None if call.cancelled() else call.result()[1]
+
+
+def _reachable(ip: str, other: str) -> bool:
+    """Whether `ip` means the same machine to us as to the node at `other`: loopback is everybody's own."""
+    return is_loopback(other) or not is_loopback(ip)
+
+
+def _shorten(mapping: dict[Any, Any], size_max: int) -> None:
+    """Drops what was put in first."""
+    while len(mapping) > size_max:
+        del mapping[next(iter(mapping))]

@@ -1,0 +1,85 @@
+"""The routing table: kademlia's buckets, with its reach exact and its side effects taken out."""
+
+import heapq
+from collections.abc import Iterator
+from typing import Any
+
+from kademlia.node import Node
+from kademlia.routing import KBucket, RoutingTable
+
+from foundation.address import Address
+from foundation.identity import NodeId
+from foundation.limits import contacts_max
+
+BUCKET_SIZE = 20
+"""Kademlia's k: contacts per bucket."""
+
+
+class Contact(Node):  # type: ignore[misc]
+    """A node in the table, when it was last heard (loop time), and how often it failed to answer since."""
+
+    def __init__(self, node_id: NodeId, address: Address, now: float) -> None:
+        super().__init__(node_id, *address)
+        self.heard_at = now
+        self.strikes = 0
+        self.struck_at = float("-inf")
+
+    @property
+    def address(self) -> Address:
+        return self.ip, self.port
+
+
+class Table(RoutingTable):  # type: ignore[misc]
+    """What differs from the package: a contact at a bucket's very end is found again, neighbours are the exact ones,
+    a full bucket's oldest contact is returned to be checked instead of pinged by a stray task, and there is a bound.
+    """
+
+    def __iter__(self) -> Iterator[Contact]:
+        for bucket in self.buckets:
+            yield from bucket.nodes.values()
+
+    def __len__(self) -> int:
+        return sum(len(bucket) for bucket in self.buckets)
+
+    def get_bucket_for(self, node: Any) -> int:
+        for index, bucket in enumerate(self.buckets):
+            if node.long_id <= bucket.range[1]:
+                return index
+        raise AssertionError("the last bucket ends with the id space")
+
+    def contact(self, node_id: NodeId) -> Contact | None:
+        """The contact or spare with this id."""
+        bucket = self._bucket(Node(node_id))
+        contact: Contact | None = bucket[node_id] or bucket.replacement_nodes.get(node_id)
+        return contact
+
+    def heard(self, contact: Contact, now: float) -> None:
+        """The contact has just spoken: it is its bucket's youngest."""
+        contact.heard_at, contact.strikes = now, 0
+        bucket = self._bucket(contact)
+        (bucket.nodes if contact.id in bucket.nodes else bucket.replacement_nodes).move_to_end(contact.id)
+
+    def add_contact(self, node: Contact) -> Contact | None:
+        """Adds a new contact, splitting buckets as kademlia does (section 4.2 of its paper).
+
+        Where the bucket is full the contact waits as a spare; then the bucket's oldest contact is returned.
+        """
+        bucket = self._bucket(node)
+        if len(self) >= contacts_max and node.id not in bucket.nodes:
+            return None
+        while not bucket.add_node(node):
+            if not bucket.has_in_range(self.node) and bucket.depth() % 5 == 0:
+                oldest: Contact = bucket.head()
+                return oldest
+            self.split_bucket(self.get_bucket_for(node))
+            bucket = self._bucket(node)
+        return None
+
+    def find_neighbors(self, node: Any, k: int | None = None, exclude: Any = None) -> list[Contact]:
+        near = (contact for contact in self if contact.id != node.id)
+        if exclude is not None:
+            near = (contact for contact in near if contact.id != exclude.id and not contact.same_home_as(exclude))
+        return heapq.nsmallest(k or self.ksize, near, key=node.distance_to)
+
+    def _bucket(self, node: Any) -> KBucket:
+        return self.buckets[self.get_bucket_for(node)]
