@@ -1,0 +1,60 @@
+"""The JSON API under `/api/v1`, described by `static/openapi.json`, and the two probes of orchestrators."""
+
+import asyncio
+
+from aiohttp import web
+
+from foundation import limits
+from foundation.errors import NoSuchProducer
+from swarm.http.offers import producer_id_of
+from swarm.http.problems import NOT_READY, UNKNOWN_PRODUCER, Refusal
+from swarm.service import NodeService
+
+
+class Api:
+    """What a node tells about itself and its swarm."""
+
+    def __init__(self, service: NodeService) -> None:
+        self._service = service
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/livez", self.livez),
+            web.get("/readyz", self.readyz),
+            web.get("/api/v1/node", self.node),
+            web.get("/api/v1/producers", self.producers),
+            web.get("/api/v1/producers/{producer_id:[^/]+}", self.producer),
+            web.get("/api/v1/producers/{producer_id:[^/]+}/tree", self.tree),
+        ]
+
+    async def livez(self, request: web.Request) -> web.StreamResponse:
+        """That this is answered at all says that the event loop turns."""
+        return web.json_response({"status": "alive"})
+
+    async def readyz(self, request: web.Request) -> web.StreamResponse:
+        reason = self._service.ready()
+        if reason is not None:
+            raise Refusal(NOT_READY, reason)
+        return web.json_response({"status": "ready"})
+
+    async def node(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._service.describe())
+
+    async def producers(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"producers": self._service.producers()})
+
+    async def producer(self, request: web.Request) -> web.StreamResponse:
+        producer_id = producer_id_of(request)
+        try:
+            async with asyncio.timeout(limits.lookup_seconds_max):
+                return web.json_response(await self._service.find(producer_id))
+        except NoSuchProducer as error:
+            raise Refusal(UNKNOWN_PRODUCER, str(error)) from None
+
+    async def tree(self, request: web.Request) -> web.StreamResponse:
+        producer_id = producer_id_of(request)
+        try:
+            async with asyncio.timeout(limits.lookup_seconds_max):
+                return web.json_response(await self._service.tree(producer_id))
+        except NoSuchProducer as error:
+            raise Refusal(UNKNOWN_PRODUCER, str(error)) from None

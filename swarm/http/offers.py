@@ -1,0 +1,74 @@
+"""What WHIP and WHEP endpoints have in common: an SDP offer in; a session (201) or another node (307) out."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from aiohttp import web
+
+from foundation import limits
+from swarm.http.body import read_text
+from swarm.http.fragment import OfferedUfrags
+from swarm.http.gate import host_of
+from swarm.http.problems import BAD_ID, BAD_OFFER, NO_WAY_ON, Refusal
+from swarm.service import SentOn, SessionAnswer
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,261}")
+"""Scheme, host and port: what another node says of itself must not smuggle a path or a header into our answer."""
+
+
+def producer_id_of(request: web.Request) -> UUID:
+    """The `{producer_id}` of a path, in the one canonical form. Raises `Refusal` (400)."""
+    text = request.match_info["producer_id"]
+    if not _UUID.fullmatch(text):
+        raise Refusal(BAD_ID)
+    return UUID(text)
+
+
+async def answer_offer(
+    request: web.Request,
+    ask: Callable[[str], Awaitable[SessionAnswer | SentOn]],
+    ufrags: OfferedUfrags,
+) -> web.Response:
+    """Reads the offer, asks the node, answers as RFC 9725 section 4.2 and the WHEP draft say."""
+    offer = await read_text(request, SDP, "Accept-Post", limits.offer_bytes_max, BAD_OFFER)
+    async with asyncio.timeout(limits.offer_seconds_max):
+        outcome = await ask(offer)
+    if isinstance(outcome, SentOn):
+        return _sent_on(request, outcome.url)
+    ufrags.remember(outcome.session_id, offer)
+    return web.Response(
+        status=201,
+        body=outcome.answer.encode(),
+        headers={
+            "Content-Type": SDP,
+            "Location": _session_url(request, outcome.session_id),
+            "ETag": f'"{outcome.etag}"',
+            "Accept-Patch": FRAGMENT,
+            "Swarm-Producer-Id": str(outcome.producer_id),
+        },
+    )
+
+
+def options() -> web.Response:
+    """The answer to `OPTIONS` on an endpoint; the CORS headers are added to every response."""
+    return web.Response(headers={"Allow": "POST, GET, HEAD, OPTIONS", "Accept-Post": SDP})
+
+
+def _session_url(request: web.Request, session_id: str) -> str:
+    """Absolute, because clients that followed a 307 resolve a bare path against the node they asked first."""
+    path, host = f"/session/{session_id}", host_of(request)
+    forwarded = request.headers.get("X-Forwarded-Proto", "").lower()
+    scheme = forwarded if forwarded in ("http", "https") else request.scheme
+    return f"{scheme}://{host}{path}" if host else path
+
+
+def _sent_on(request: web.Request, base_url: str) -> web.Response:
+    if not _BASE_URL.fullmatch(base_url):
+        raise Refusal(NO_WAY_ON)
+    return web.Response(status=307, headers={"Location": base_url + request.rel_url.raw_path_qs})

@@ -1,0 +1,113 @@
+"""The HTTP server of a node: the application with all its routes, and the shell that serves it on a socket."""
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from foundation import limits
+from foundation.address import Address, normalize
+from swarm.http.api import Api
+from swarm.http.cors import add_headers
+from swarm.http.fragment import OfferedUfrags
+from swarm.http.gate import loopback_only
+from swarm.http.pages import Pages
+from swarm.http.problems import problems
+from swarm.http.session import Session
+from swarm.http.whep import Whep
+from swarm.http.whip import Whip
+from swarm.service import NodeService
+
+
+def make_app(service: NodeService, *, open_to_all: bool = False) -> web.Application:
+    """The node's whole HTTP side. Without `open_to_all` only clients on this machine are served (403, 421)."""
+    middlewares = [problems] if open_to_all else [problems, loopback_only]
+    app = web.Application(middlewares=middlewares, client_max_size=limits.offer_bytes_max)
+    ufrags = OfferedUfrags(limits.offered_sessions_max)
+    for part in (Whip(service, ufrags), Whep(service, ufrags), Session(service, ufrags), Api(service), Pages()):
+        app.add_routes(part.routes())
+    app.on_response_prepare.append(add_headers)
+    return app
+
+
+class HttpServer:
+    """Serves an application on one TCP socket."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+        self._runner = runner
+        self._server = server
+
+    @classmethod
+    async def start(
+        cls,
+        app: web.Application,
+        *,
+        listener: socket.socket | None = None,
+        host: str | None = None,
+        port: int = 0,
+    ) -> "HttpServer":
+        """Serves on `listener`, a bound TCP socket which the server closes in the end, or binds host and port itself.
+
+        Raises `OSError` when that cannot be bound.
+        """
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_protocol_logger(),
+            keepalive_timeout=limits.http_keepalive_seconds,
+            lingering_time=limits.http_linger_seconds,
+            shutdown_timeout=limits.http_shutdown_seconds,
+            auto_decompress=False,
+        )
+        await runner.setup()
+        web_server = runner.server
+        assert web_server is not None
+
+        def connection() -> asyncio.Protocol:
+            return _TurnedAway() if len(web_server.connections) >= limits.http_connections_max else web_server()
+
+        where: dict[str, Any] = {"sock": listener} if listener else {"host": host or "127.0.0.1", "port": port}
+        try:
+            server = await asyncio.get_running_loop().create_server(connection, **where)
+        except BaseException:
+            await runner.cleanup()
+            raise
+        return cls(runner, server)
+
+    @property
+    def address(self) -> Address:
+        """Where the server listens (the first socket, if a host name has several addresses)."""
+        return normalize(self._server.sockets[0].getsockname())
+
+    async def close(self) -> None:
+        """Takes no more connections, lets requests under way end within a bound, then cuts them off. Idempotent."""
+        self._server.close()
+        await self._runner.cleanup()
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection too many: told to come back, and closed before it has sent anything."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\n"
+            b"Retry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % limits.full_retry_seconds
+        )
+        transport.close()
+
+
+def _protocol_logger() -> logging.Logger:
+    """aiohttp logs a traceback for each request that is not HTTP: the client's fault, and its way to fill our disk."""
+    logger = logging.getLogger("swarm.http.protocol")
+    if not logger.filters:
+        logger.addFilter(_not_the_clients_fault)
+    return logger
+
+
+def _not_the_clients_fault(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return not isinstance(error, HttpProcessingError)
