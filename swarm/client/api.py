@@ -1,0 +1,63 @@
+"""A node's JSON API (`/api/v1`), read over HTTP."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+from yarl import URL
+
+from foundation import limits
+from foundation.errors import NoSuchProducer, RemoteError
+from swarm.client.signalling import http_url, problem_title, read_bounded, unreachable
+
+
+class NodeApi:
+    """The API of the node at a base URL. Every call raises `RemoteError` when there is no good answer."""
+
+    def __init__(self, base: str) -> None:
+        """Raises `LocalError` when `base` is not an http or https URL."""
+        self._base = http_url(base).origin()
+
+    async def node(self) -> dict[str, Any]:
+        """Who the node is, its peers and counters."""
+        return await self._get("node")
+
+    async def producers(self) -> list[dict[str, Any]]:
+        """What the node carries."""
+        producers = (await self._get("producers")).get("producers")
+        if not isinstance(producers, list):
+            raise RemoteError(f"{self._base} answered without producers: is it a swarmd node?")
+        return producers
+
+    async def producer(self, producer_id: UUID) -> dict[str, Any]:
+        """Who owns a producer. Raises `NoSuchProducer`."""
+        return await self._get(f"producers/{producer_id}")
+
+    async def tree(self, producer_id: UUID) -> dict[str, Any]:
+        """The relay tree of a producer, from its owner down. Raises `NoSuchProducer`."""
+        return await self._get(f"producers/{producer_id}/tree")
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        url = self._base / "api/v1" / path
+        status, body = await _fetch(url)
+        if status != 200:
+            title = problem_title(body) or f"{url} answered {status}"
+            raise (NoSuchProducer if status in (404, 409) else RemoteError)(title)
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise RemoteError(f"{url} did not answer with a JSON object: is it a swarmd node?")
+        return value
+
+
+async def _fetch(url: URL) -> tuple[int, str]:
+    timeout = aiohttp.ClientTimeout(total=limits.http_seconds_max)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as response:
+            body = await read_bounded(response, limits.api_bytes_max)
+            return response.status, body.decode("utf-8", "replace")
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise unreachable(url, exc) from exc
