@@ -3,11 +3,11 @@
 Sans-IO: `received` for every packet that carries a transport-wide sequence number, `timeout` and `poll` for the
 datagrams to send. The publisher's estimator does the rest.
 
-How often: 10 packets after 50 ms, else 250 ms after the first unreported one. libwebrtc lets its receivers spend 5% of
-the bitrate on feedback, between 50 and 250 ms, and its estimator and its probes (bursts of some 15 ms, judged when
-their feedback comes) are tuned to that; mediasoup's fixed 100 ms makes every step of the start twice as slow, and
-20 ms is more than the estimator, which looks at groups of 5 ms over 20 groups, can make use of. Counting packets
-gives the same share at all bitrates without measuring one: 50 ms from 200 packets/s up, about 200 ms for audio alone.
+How often: when 10 packets are unreported and 50 ms have passed, else 250 ms after the first unreported one. libwebrtc
+lets its own receivers spend 5% of the bitrate on feedback, between 50 and 250 ms, and its estimator expects that;
+counting packets comes to the same share without measuring a bitrate: 50 ms from 200 packets/s up, 200 ms for audio
+alone. Chromium 156 on loopback, started at 2.5 Mbit/s, three tries each: after 1 s it estimated 5.8-6.3 Mbit/s with
+this rule, 4.2-6.4 with a report every 100 ms (as mediasoup does), 2.5-5.8 every 20 ms with four times the reports.
 """
 
 import struct
