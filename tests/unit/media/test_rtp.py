@@ -1,12 +1,16 @@
 import struct
 
 import pytest
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, RtpPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import RemoteError
 from media.rtp import elements, parse_header, sequence_distance, timestamp_distance
+
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+TWCC = RTCRtpHeaderExtensionParameters(9, "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01")
 
 
 def packet(
@@ -131,8 +135,7 @@ def test_what_another_implementation_wrote_is_read_alike(
     seq: int, ts: int, payload: bytes, mid: str, level: int, padding: int
 ) -> None:
     wire = HeaderExtensionsMap()
-    wire._HeaderExtensionsMap__ids.mid = 3  # type: ignore[attr-defined]
-    wire._HeaderExtensionsMap__ids.transport_sequence_number = 9  # type: ignore[attr-defined]
+    wire.configure(RTCRtpParameters(headerExtensions=[RTCRtpHeaderExtensionParameters(3, MID), TWCC]))
     original = RtpPacket(payload_type=111, marker=1, sequence_number=seq, timestamp=ts, ssrc=7, payload=payload)
     original.extensions = HeaderExtensions(mid=mid, transport_sequence_number=level)
     original.csrc = [1, 2]
