@@ -37,7 +37,7 @@ whole window for each packet: 4096 cost 0.3 µs more, a fifth of all that forwar
 
 # --- media: transports -----------------------------------------------------------------------------------------------
 transports_max = 4096
-"""Clients and links together, 200 KB each with their OpenSSL state; one core forwards to fewer."""
+"""Clients and links together, 100 KB each with their OpenSSL state; one core forwards to fewer."""
 
 transports_unconnected_max = 512
 """Set up at once: a crowd of 500 viewers in the same second; a handshake costs 2 ms, so they need a second of CPU."""
@@ -90,11 +90,8 @@ dtls_datagrams_queued_max = 256
 srtp_early_packets_max = 64
 """Per transport: media that overtook the end of the handshake; the first keyframe's packets are among them."""
 
-control_message_bytes_max = 65_536
-"""One control message: what SCTP peers take unless they say otherwise (RFC 8841 section 6)."""
-
 control_buffered_bytes_max = 262_144
-"""Waiting to be sent on one link: four of the largest messages; a peer that falls behind by more loses the link."""
+"""Waiting to be sent on one link: eight of the largest messages; a peer that falls behind by more loses the link."""
 
 control_received_bytes_max = 262_144
 """Of messages not yet whole on one link: what its SCTP window offers."""
@@ -156,6 +153,9 @@ sdp_media_max = 16
 sdp_formats_max = 128
 """Of one m-line: there are no more RTP payload types."""
 
+sdp_extensions_max = 256
+"""Header extensions offered for one m-line: there are 255 ids, and browsers offer 14."""
+
 sdp_candidates_max = 256
 """Of an offer: they are not used, and a host with ten interfaces writes about 80."""
 
@@ -181,7 +181,7 @@ lease_bytes_max = 512
 lease_addresses_max = 4
 """Of one node: IPv4 and IPv6, private and public."""
 
-lease_url_chars_max = 120
+lease_url_chars_max = 200
 """A node's HTTP base URL; with four IPv6 addresses the lease then stays under 512 bytes."""
 
 leases_max = 8192
