@@ -31,7 +31,7 @@ _configuration = {
     "AV1": {"profile": "0"},
     "H265": {"profile-space": "0", "profile-id": "1", "tier-flag": "0", "tx-mode": "SRST"},
 }
-"""Parameters that must be equal, with their defaults: RFC 9628 6.1, AV1 RTP 7.2.1, RFC 7798 7.1."""
+"""Parameters that must be equal, with their defaults: RFC 9628, RFC 7798, the AV1 RTP specification."""
 
 _received = {
     "H264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),

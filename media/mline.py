@@ -179,7 +179,7 @@ _extmap = re.compile(r"([0-9]{1,5})(?:/([a-z]{8}))? +([!-~]{1,256})(?: .*)?", re
 
 
 def _extensions(session: Section, section: Section) -> tuple[OfferedExtension, ...]:
-    """By URI, the first line of each; session-level lines hold for every m-line (RFC 8285 section 6)."""
+    """By URI, the first line of each; session-level lines hold for every m-line (RFC 8285 section 5)."""
     by_uri: dict[str, OfferedExtension] = {}
     by_id: dict[int, str] = {}
     lines = (*section.all("extmap"), *session.all("extmap"))

@@ -69,8 +69,8 @@ def plan_publish(offer: Offer) -> PublishPlan:
     """The audio and the video track that the client sends, each in the first codec of its list that is forwarded.
 
     Simulcast is not answered, so that the client sends one encoding (RFC 8853 section 5.3.2). Raises `NoCommonCodec`
-    when nothing of what it sends can be forwarded, and `BadOffer` when it sends two tracks of a kind (RFC 9725 section
-    4.4.2 forbids both to take the offer in part), or tracks which could not be told apart.
+    when a track it sends cannot be forwarded, and `BadOffer` when it sends two tracks of a kind (RFC 9725 section 4.4:
+    an offer is not taken in part), or tracks which could not be told apart.
     """
     sending = [line for line in offer.media if line.kind in KINDS and not line.rejected and "send" in line.direction]
     kinds = [line.kind for line in sending]
