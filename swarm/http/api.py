@@ -38,7 +38,8 @@ class Api:
         return web.json_response({"status": "ready"})
 
     async def node(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._service.describe())
+        """With `not_ready`, the reason of a 503 of `/readyz`, so that a dashboard need not provoke that."""
+        return web.json_response({**self._service.describe(), "not_ready": self._service.ready()})
 
     async def producers(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"producers": self._service.producers()})
@@ -46,7 +47,7 @@ class Api:
     async def producer(self, request: web.Request) -> web.StreamResponse:
         producer_id = producer_id_of(request)
         try:
-            async with asyncio.timeout(limits.lookup_seconds_max):
+            async with asyncio.timeout(limits.api_lookup_seconds_max):
                 return web.json_response(await self._service.find(producer_id))
         except NoSuchProducer as error:
             raise Refusal(UNKNOWN_PRODUCER, str(error)) from None
@@ -54,7 +55,7 @@ class Api:
     async def tree(self, request: web.Request) -> web.StreamResponse:
         producer_id = producer_id_of(request)
         try:
-            async with asyncio.timeout(limits.lookup_seconds_max):
+            async with asyncio.timeout(limits.api_lookup_seconds_max):
                 return web.json_response(await self._service.tree(producer_id))
         except NoSuchProducer as error:
             raise Refusal(UNKNOWN_PRODUCER, str(error)) from None

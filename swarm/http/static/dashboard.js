@@ -10,13 +10,14 @@ let nodeId = "";
 
 function showNode(node) {
   nodeId = node.id;
+  showReadiness(node.not_ready);
   document.title = `swarmd · ${shortId(node.id)}`;
   setText(byId("node-id"), node.id);
   setText(byId("swarm"), node.swarm);
-  setText(byId("addresses"), (node.addresses ?? []).join(", ") || "–");
+  showAddresses(node.addresses ?? []);
   setText(byId("version"), node.version);
   setText(byId("uptime"), duration(node.uptime_seconds));
-  setText(byId("producer-count"), `${node.producers.owned} owned, ${node.producers.piped} relayed`);
+  setText(byId("producer-count"), `${node.producers.owned} own, ${node.producers.piped} relayed`);
   setText(byId("dht"), node.dht ? `${count(node.dht.contacts, "contact")}, ${count(node.dht.leases, "lease")}` : "–");
   setText(byId("consumers"), `${node.consumers} of ${node.max_consumers}`);
   byId("load").value = node.max_consumers ? node.consumers / node.max_consumers : 0;
@@ -24,21 +25,31 @@ function showNode(node) {
   showCounters(node.counters ?? {});
 }
 
+function showAddresses(addresses) {
+  if (byId("addresses").dataset.shown === String(addresses)) return;
+  byId("addresses").dataset.shown = String(addresses);
+  byId("addresses").replaceChildren(...addresses.map((address) => element("span", {}, address)));
+}
+
+function showReadiness(reason) {
+  byId("ready").dataset.tone = reason ? "warn" : "good";
+  setText(byId("ready"), reason ? `Not ready: ${reason}` : "Ready");
+}
+
 function showPeers(peers) {
   byId("peers").replaceChildren(...peers.map((peer) => element("tr", {},
     element("td", {}, element("code", { title: peer.id }, shortId(peer.id))),
-    element("td", { className: "mono" }, peer.address),
-    element("td", {}, link(peer.url)),
+    element("td", { className: "mono" }, link(peer.url, peer.address)),
     element("td", { className: "number" }, Number.isFinite(peer.rtt_ms) ? `${peer.rtt_ms.toFixed(1)} ms` : "–"),
   )));
   byId("no-peers").hidden = peers.length > 0;
   byId("peers-scroll").hidden = peers.length === 0;
 }
 
-/** A link to another node, if what it says of itself is a web address at all. */
-function link(url) {
-  if (!/^https?:\/\//.test(url ?? "")) return "–";
-  return element("a", { href: url, rel: "noreferrer" }, url.replace(/^https?:\/\//, ""));
+/** A link to another node's dashboard, if what it says of itself is a web address at all. */
+function link(url, text) {
+  if (!/^https?:\/\//.test(url ?? "")) return text ?? "–";
+  return element("a", { href: url, rel: "noreferrer" }, text ?? url.replace(/^https?:\/\//, ""));
 }
 
 function showCounters(counters) {
@@ -117,25 +128,17 @@ async function refreshTree(card) {
 }
 
 function branch(node) {
-  const here = node.node === nodeId ? [" ", element("span", { className: "badge" }, "this node")] : [];
+  const where = node.node === nodeId ? element("span", { className: "badge" }, "this node") : link(node.url);
   const children = node.children ?? [];
   return element("li", {},
-    element("code", { title: node.node }, shortId(node.node)), " ", link(node.url),
-    ` · ${count(node.viewers, "viewer")}`, ...here,
+    element("span", { className: "nowrap" },
+      element("code", { title: node.node }, shortId(node.node)), " ", where, ` · ${count(node.viewers, "viewer")}`),
     ...(children.length ? [element("ul", {}, ...children.map(branch))] : []));
-}
-
-async function showReadiness() {
-  const response = await fetch("/readyz", { signal: AbortSignal.timeout(10_000) });
-  const badge = byId("ready");
-  badge.dataset.tone = response.ok ? "good" : "warn";
-  const body = await response.json().catch(() => ({}));
-  setText(badge, response.ok ? "Ready" : `Not ready: ${body.detail || "no reason given"}`);
 }
 
 async function refresh() {
   try {
-    const [node, { producers }] = await Promise.all([api("node"), api("producers"), showReadiness()]);
+    const [node, { producers }] = await Promise.all([api("node"), api("producers")]);
     showNode(node);
     showProducers(producers);
     await Promise.all([...cards.values()].map(refreshTree));

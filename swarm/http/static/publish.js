@@ -43,7 +43,7 @@ function choices() {
     source: byId("form").elements.source.value,
     camera: byId("camera").value,
     microphone: byId("microphone").value,
-    lines: Number(byId("resolution").value) || null,
+    resolution: byId("resolution").value,
     codec: byId("codec").value,
   };
 }

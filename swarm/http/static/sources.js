@@ -2,9 +2,9 @@
 
 import { testPicture } from "/static/testpicture.js";
 
-const WIDTH_MAX = 3840;
-const HEIGHT_MAX = 2160;
-const CANVAS_LINES = 720;
+const LINES_MAX = 2160;
+// Encoders in software keep 30 frames per second up to here; text on a screen needs its own pixels more than frames.
+const LINES = { camera: 1080, screen: LINES_MAX, canvas: 720 };
 
 const EXPLANATIONS = {
   NotAllowedError: "The browser was not allowed to use it. Allow camera, microphone or screen for this page and start again.",
@@ -13,9 +13,13 @@ const EXPLANATIONS = {
   OverconstrainedError: "The device cannot do that. Choose another device or picture size.",
 };
 
-/** A `MediaStream` of the chosen source, as large as it gets unless `lines` are asked for. */
-export async function acquire({ source, camera, microphone, lines }) {
-  if (source === "canvas") return testPicture(Math.round(((lines ?? CANVAS_LINES) * 16) / 18) * 2, lines ?? CANVAS_LINES, true);
+/**
+ * A `MediaStream` of the chosen source. `resolution` is a number of lines, "max", or "" for what suits the source; it is
+ * sent as it is captured.
+ */
+export async function acquire({ source, camera, microphone, resolution }) {
+  const lines = resolution === "max" ? LINES_MAX : Number(resolution) || LINES[source];
+  if (source === "canvas") return testPicture(Math.round((lines * 16) / 18) * 2, lines, true);
   if (!navigator.mediaDevices) {
     throw new Error("Browsers lend cameras and screens only to https:// pages and to localhost. Open this page so, or choose the test picture.");
   }
@@ -30,10 +34,11 @@ export function release(media) {
   for (const track of media?.getTracks() ?? []) track.stop();
 }
 
-function size(lines) {
-  const height = lines ?? HEIGHT_MAX;
-  return { width: { ideal: lines ? Math.round((lines * 16) / 9) : WIDTH_MAX }, height: { ideal: height }, frameRate: { ideal: 30 } };
-}
+const size = (lines) => ({
+  width: { ideal: Math.round((lines * 16) / 9) },
+  height: { ideal: lines },
+  frameRate: { ideal: 30 },
+});
 
 const device = (id) => (id ? { deviceId: { exact: id } } : {});
 

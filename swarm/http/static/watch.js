@@ -14,6 +14,7 @@ const STATES = {
   waiting: ["Waiting", "warn"],
   failed: ["Failed", "bad"],
 };
+const REASONS = { 0: "The node cannot be reached", 409: "The stream is not live", 503: "No node has room for you now" };
 
 const producerId = decodeURIComponent(location.pathname.split("/").pop());
 const video = byId("video");
@@ -44,8 +45,10 @@ async function connect() {
   Object.assign(viewer, { connection, abort, rates: new Rates(), heard: null });
   const outdated = () => run !== viewer.run;
   const media = new MediaStream();
-  video.srcObject = media;
-  connection.addEventListener("track", ({ track }) => media.addTrack(track));
+  connection.addEventListener("track", ({ track }) => {
+    media.addTrack(track);
+    video.srcObject = media;
+  });
   connection.addTransceiver("video", { direction: "recvonly" });
   connection.addTransceiver("audio", { direction: "recvonly" });
   viewer.timer = setTimeout(() => outdated() || again("No media arrives", null), SET_UP_MILLISECONDS);
@@ -65,10 +68,10 @@ async function connect() {
 
 function refused(error) {
   if (error instanceof Refused && error.temporary) {
-    again(error.status === 409 ? "The stream is not live" : error.title, error.retryAfter);
+    again(REASONS[error.status] ?? error.title, error.retryAfter);
   } else {
     drop();
-    show("failed", "This stream cannot be shown", error.message);
+    show("failed", "This stream cannot be shown", error.detail || error.message);
   }
 }
 
@@ -155,7 +158,7 @@ function toggleFullScreen() {
 
 byId("mute").addEventListener("click", toggleMute);
 byId("full").addEventListener("click", toggleFullScreen);
-byId("again").addEventListener("click", connect);
+byId("again").addEventListener("click", () => connect());
 video.addEventListener("dblclick", toggleFullScreen);
 video.addEventListener("playing", measure);
 document.addEventListener("keydown", (event) => {
@@ -171,4 +174,6 @@ addEventListener("online", () => document.body.dataset.state === "waiting" && !v
 setText(byId("producer-id"), producerId);
 document.title = `${producerId.slice(0, 8)} · swarmd`;
 setInterval(measure, 1000);
-connect();
+// A video that still waits for its first frame would hold back the page's own load event.
+if (document.readyState === "complete") connect();
+else addEventListener("load", () => connect(), { once: true });

@@ -8,6 +8,7 @@ export class Refused extends Error {
     super(detail ? `${title}. ${detail}` : title);
     this.status = status;
     this.title = title;
+    this.detail = detail;
     this.retryAfter = retryAfter;
   }
 

@@ -37,7 +37,9 @@ async def test_a_node_that_takes_no_work_says_why(client: ClientSession, service
 async def test_the_node_describes_itself(client: ClientSession, service: Any) -> None:
     response = await client.get("/api/v1/node")
     assert response.content_type == "application/json"
-    assert await response.json() == service.describe()
+    assert await response.json() == {**service.describe(), "not_ready": None}
+    service.not_ready = "It drains."
+    assert (await (await client.get("/api/v1/node")).json())["not_ready"] == "It drains."
 
 
 async def test_the_carried_producers_are_listed(client: ClientSession, service: Any) -> None:
@@ -77,7 +79,7 @@ async def test_a_lookup_that_takes_too_long_is_a_503(
     async def never(producer_id: UUID) -> Any:
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(limits, "lookup_seconds_max", 0.01)
+    monkeypatch.setattr(limits, "api_lookup_seconds_max", 0.01)
     monkeypatch.setattr(service, "find", never)
     monkeypatch.setattr(service, "tree", never)
     response = await client.get(path.format(PRODUCER))
