@@ -312,7 +312,7 @@ lineage_nodes_max = 16
 pull_seconds_max = 8.0
 """From wanting a stream to its first carrier or a refusal; HTTP clients wait 10 s and more."""
 
-lookup_seconds_max = 3.0
+find_seconds_max = 3.0
 """A DHT lookup with dead nodes on its way; beyond, the producer counts as unknown."""
 
 connect_seconds_max = 4.0
@@ -404,6 +404,15 @@ client_close_seconds_max = 3.0
 recorded_frames_max = 120
 """Frames waiting for the recorder's encoder: four seconds, then frames are dropped and counted."""
 
+demo_wait_seconds_max = 30.0
+"""For each step of the demo: a process that starts, a node that is joined, a first picture; each takes about 1 s."""
+
+demo_stop_seconds_max = 8.0
+"""For the demo's processes to end by themselves after SIGTERM; then they are killed."""
+
+demo_log_lines_max = 20
+"""Shown of each process's log when the demo fails."""
+
 # --- swarm: HTTP -----------------------------------------------------------------------------------------------------
 http_connections_max = 512
 """Half of the 1024 descriptors a process usually gets; a viewer needs its connection for one exchange only."""
@@ -429,7 +438,7 @@ fragment_bytes_max = 16_384
 offer_seconds_max = 15.0
 """For a node to answer an offer, pull from another node included: a client would have given up by then."""
 
-lookup_seconds_max = 10.0
+api_lookup_seconds_max = 10.0
 """For a lookup or a walk through a relay tree on behalf of an API client."""
 
 absent_retry_seconds = 2
