@@ -36,6 +36,8 @@ class ClientPeer:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._settled = asyncio.Event()
         self._closed = asyncio.Event()
+        self._was_connected = False
+        self._closing = False
         self._connection.on("connectionstatechange", self._state_changed)
         self.session: str | None = None
         """What `exchange` returned; None before `connect` and after `close`."""
@@ -43,6 +45,11 @@ class ClientPeer:
     @property
     def connected(self) -> bool:
         return self._connection.connectionState == "connected"
+
+    @property
+    def lost(self) -> bool:
+        """Whether a connection that once was has ended without `close`."""
+        return self._was_connected and not self._closing and self._closed.is_set()
 
     async def connect(self) -> None:
         """Offers, applies the answer and waits for ICE and DTLS.
@@ -63,6 +70,7 @@ class ClientPeer:
 
     async def close(self) -> None:
         """Ends the session at the other end, and the connection; may be called again, raises no `RemoteError`."""
+        self._closing = self._closing or not self._closed.is_set()
         session, self.session = self.session, None
         try:
             if session is not None and self._end is not None:
@@ -112,6 +120,8 @@ class ClientPeer:
             )
 
     def _state_changed(self) -> None:
+        if self._connection.connectionState == "connected":
+            self._was_connected = True
         if self._connection.connectionState in ("connected", "failed", "closed"):
             self._settled.set()
         if self._connection.connectionState in ("failed", "closed"):

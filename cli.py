@@ -1,0 +1,271 @@
+"""The command line of swarmd: options become a `Config` or one call, errors become one line and an exit code.
+
+Exit codes: 0 done, 1 the other side refused or failed, 2 a wrong option, file or address. Whatever a command needs is
+imported by that command, because the daemon pays for every module it has loaded.
+"""
+
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from uuid import UUID
+
+import click
+
+from foundation.errors import ConfigError, LocalError, RemoteError
+
+if TYPE_CHECKING:
+    from swarm.config import Config
+
+Result = TypeVar("Result")
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_api_option = click.option(
+    "--api", default="http://127.0.0.1:7400", show_default=True, metavar="URL", help="A running node."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+_seconds_option = click.option("--seconds", type=click.FloatRange(min=0), metavar="N", help="End after this time.")
+
+
+def main() -> NoReturn:
+    """The console script."""
+    try:
+        code = commands.main(prog_name="swarmd", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        code = exc.exit_code
+    except click.exceptions.NoArgsIsHelpError as exc:
+        exc.show()
+        code = exc.exit_code
+    except click.UsageError as exc:
+        command = exc.ctx.command_path if exc.ctx else "swarmd"
+        code = _failed(f"{exc.format_message()} See '{command} --help'.", exc.exit_code)
+    except click.ClickException as exc:
+        code = _failed(exc.format_message(), exc.exit_code)
+    except LocalError as exc:
+        code = _failed(str(exc), 2)
+    except RemoteError as exc:
+        code = _failed(str(exc), 1)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python must not complain again when it flushes.
+        sys.stderr.close()
+        code = 1
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="swarmd")
+def commands() -> None:
+    """A decentralised swarm of WebRTC SFUs: publish on one node, watch on any other."""
+
+
+def _read_file(context: click.Context, _: click.Parameter, path: str | None) -> str | None:
+    if path is not None:
+        from swarm.settings import read_settings
+
+        context.default_map = read_settings(path)
+    return path
+
+
+def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that may also be given as `SWARMD_...`."""
+    variable = "SWARMD_" + names[-1].lstrip("-").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, show_envvar=True, **attributes)
+
+
+@commands.command(short_help="Run a node until SIGINT or SIGTERM.")
+@_setting("--listen", metavar="HOST:PORT", help="TCP for HTTP and UDP for the rest.  [default: 127.0.0.1:7400]")
+@_setting("--join", multiple=True, metavar="HOST:PORT", help="A node of the swarm to join; may be given again.")
+@_setting("--advertise", multiple=True, metavar="IP:PORT", help="Where others reach this node; may be given again.")
+@_setting("--data-dir", metavar="DIR", help="Where the node's key is kept.  [default: a new identity at every start]")
+@_setting("--max-consumers", type=int, metavar="N", help="Copies sent before the node is busy.  [default: 200]")
+@_setting("--swarm", metavar="NAME", help="The swarm's name.  [default: default]")
+@_setting("--swarm-key-file", metavar="FILE", help="The key of a private swarm, from 'swarmd keygen'.")
+@_setting("--open-swarm", is_flag=True, default=None, help="Serve everybody, without a swarm key.")
+@_setting("--region", metavar="LABEL", help="Where the node is.")
+@_setting("--log-level", type=click.Choice(LOG_LEVELS), default="warning", show_default=True, help="For stderr.")
+@_setting("--config", metavar="FILE", is_eager=True, callback=_read_file, help="A TOML file with the same options.")
+def run(log_level: str, config: str | None, **options: Any) -> None:
+    """Run a node until SIGINT or SIGTERM. Without options it is one of its own, on 127.0.0.1:7400."""
+    import logging
+
+    from swarm.config import Config
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in ("join", "advertise"):
+        given[name] = tuple(part for item in given[name] for part in item.split(","))
+    unknown = given.keys() - {field.name for field in fields(Config)}
+    assert not unknown, f"options that are no fields of Config: {unknown}"
+    _complete(_run(Config(**given)))
+
+
+async def _run(config: "Config") -> None:
+    from swarm.node import Node
+
+    from swarm.invitation import invitation
+    from swarm.stopping import stop_requested
+
+    async with stop_requested() as stopping, Node(config) as node:
+        for line in invitation(config, node.url):
+            click.echo(line)
+        await stopping.wait()
+
+
+@commands.command(short_help="Make the key of a private swarm.")
+@click.argument("file", required=False, type=click.Path())
+def keygen(file: str | None) -> None:
+    """Make the key of a private swarm: into FILE, which only you may read, or onto the terminal."""
+    import os
+    import secrets
+
+    key = secrets.token_hex(32)
+    if file is None:
+        click.echo(key)
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigError(f"{file} exists: a swarm's key is not replaced; give another name") from None
+    except OSError as exc:
+        raise ConfigError(f"cannot write {file}: {exc.strerror}") from exc
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(key + "\n")
+
+
+@commands.command(short_help="Publish a file, or a test picture and tone.")
+@click.argument("file", required=False, type=click.Path())
+@click.option("--to", default="http://127.0.0.1:7400", show_default=True, metavar="URL", help="A node or WHIP URL.")
+@click.option("--id", "producer_id", type=click.UUID, metavar="UUID", help="The producer's id.  [default: a new one]")
+@click.option("--video-codec", type=click.Choice(("VP8", "H264"), case_sensitive=False), help="Offer only this one.")
+@_seconds_option
+def publish(file: str | None, to: str, producer_id: UUID | None, video_codec: Any, seconds: float | None) -> None:
+    """Publish FILE, or a test picture with a running counter and a tone, until it ends or Ctrl-C."""
+    _complete(_publish(file, to, producer_id, video_codec, seconds))
+
+
+async def _publish(file: str | None, to: str, producer_id: UUID | None, codec: Any, seconds: float | None) -> None:
+    from swarm.client.signalling import whip_url
+    from swarm.client.source import Source
+    from swarm.client.whip import WhipPublisher
+    from swarm.stopping import first_of, stop_requested
+
+    url = whip_url(to, producer_id)
+    source = Source.file(file) if file is not None else Source.test()
+    publisher, signalling = WhipPublisher.to_url(url, audio=source.audio, video=source.video, video_codec=codec)
+    async with stop_requested() as stopping:
+        try:
+            await first_of(publisher.connect(), stopping.wait())
+            if publisher.connected:
+                named = signalling.producer_id
+                click.echo(f"producer  {named}" if named else f"session   {publisher.session}")
+                if named:
+                    click.echo(f"watch     {signalling.origin}/watch/{named}")
+                await first_of(stopping.wait(), source.wait_ended(), publisher.wait_closed(), seconds=seconds)
+                if publisher.lost:
+                    raise RemoteError("the connection to the node was lost")
+        finally:
+            await publisher.close()
+            source.stop()
+
+
+@commands.command(short_help="Play a stream and count what arrives.")
+@click.argument("url")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE.mp4", help="Record what is seen and heard.")
+@_seconds_option
+def play(url: str, output: str | None, seconds: float | None) -> None:
+    """Play URL, such as http://127.0.0.1:7400/watch/UUID, and count what arrives, until it ends or Ctrl-C."""
+    _complete(_play(url, output, seconds))
+
+
+async def _play(url: str, output: str | None, seconds: float | None) -> None:
+    from swarm.client.playing import play as play_until
+    from swarm.stopping import stop_requested
+
+    async with stop_requested() as stopping:
+        await play_until(url, stopping, seconds=seconds, output=output, report=click.echo)
+
+
+@commands.command()
+@click.argument("producer_id", type=click.UUID, metavar="UUID")
+@_api_option
+@_json_option
+def lookup(producer_id: UUID, api: str, as_json: bool) -> None:
+    """Ask a node who owns a producer."""
+    from swarm.client.api import NodeApi
+
+    found = _complete(NodeApi(api).producer(producer_id))
+    _print(found, as_json, "producer_view", found)
+
+
+@commands.command()
+@click.argument("producer_id", type=click.UUID, metavar="UUID")
+@_api_option
+@_json_option
+def tree(producer_id: UUID, api: str, as_json: bool) -> None:
+    """Draw the relay tree of a producer."""
+    from swarm.client.api import NodeApi
+
+    found = _complete(NodeApi(api).tree(producer_id))
+    _print(found, as_json, "tree_view", found)
+
+
+@commands.command()
+@_api_option
+@_json_option
+def status(api: str, as_json: bool) -> None:
+    """Show a node: its swarm, links and producers."""
+    node, producers = _complete(_status(api))
+    _print({"node": node, "producers": producers}, as_json, "node_view", node, producers)
+
+
+async def _status(api: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from swarm.client.api import NodeApi
+
+    client = NodeApi(api)
+    return await client.node(), await client.producers()
+
+
+@commands.command(short_help="Run a swarm of four nodes on this machine.")
+@click.option("--check", is_flag=True, help="Check what arrives, print a table and end; exit 0 only if all is well.")
+def demo(check: bool) -> int:
+    """Run four nodes on this machine, publish on one, watch through the others, and show the tree as it grows."""
+    from swarm.demo.run import run_demo
+
+    return _complete(run_demo(check=check))
+
+
+def _complete(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Runs to the end on uvloop."""
+    import asyncio
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+def _print(value: Any, as_json: bool, view: str, *arguments: Any) -> None:
+    import json
+
+    if as_json:
+        click.echo(json.dumps(value, indent=2))
+        return
+    from rich.console import Console
+
+    from swarm.client import show
+
+    # A pipe has no width: what reads it wants whole ids, not 80 columns.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(getattr(show, view)(*arguments))
+
+
+def _failed(message: str, code: int) -> int:
+    click.echo("swarmd: " + " ".join(message.split()), err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

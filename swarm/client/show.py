@@ -1,0 +1,99 @@
+"""A node's API answers as tables and trees for people (rich)."""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+_id_digits = 12
+"""Of a node id's 40: enough to tell the nodes of a swarm apart."""
+
+
+def node_view(node: dict[str, Any], producers: list[dict[str, Any]]) -> RenderableType:
+    """`/api/v1/node` and `/api/v1/producers`."""
+    facts = Table.grid(padding=(0, 2))
+    owned = node.get("producers", {})
+    dht = node.get("dht", {})
+    for name, value in (
+        ("node", f"{_short(node.get('id'))}  swarmd {node.get('version', '?')}  swarm {node.get('swarm', '?')}"),
+        ("url", node.get("url", "?")),
+        ("addresses", ", ".join(node.get("addresses", []))),
+        ("up", _duration(node.get("uptime_seconds", 0))),
+        ("consumers", f"{node.get('consumers', '?')} of {node.get('max_consumers', '?')}"),
+        ("producers", f"{owned.get('owned', 0)} owned, {owned.get('piped', 0)} piped"),
+        ("dht", f"{dht.get('contacts', 0)} contacts, {dht.get('leases', 0)} leases"),
+    ):
+        facts.add_row(Text(name, style="dim"), Text(str(value)))
+    parts: list[RenderableType] = [facts]
+    if node.get("peers"):
+        parts.append(_peers(node["peers"]))
+    if producers:
+        parts.append(_producers(producers))
+    return Group(*parts)
+
+
+def tree_view(tree: dict[str, Any]) -> RenderableType:
+    """`/api/v1/producers/{uuid}/tree`: the owner at the root."""
+    root = tree.get("root", {})
+    view = Tree(Text(f"{tree.get('producer', '?')}", style="bold"))
+    _grow(view, root, "owner")
+    return view
+
+
+def producer_view(producer: dict[str, Any]) -> RenderableType:
+    """`/api/v1/producers/{uuid}`."""
+    facts = Table.grid(padding=(0, 2))
+    for name in ("id", "owner", "address", "url", "carried_here"):
+        facts.add_row(Text(name.replace("_", " "), style="dim"), Text(str(producer.get(name, "?"))))
+    return facts
+
+
+def _grow(parent: Tree, carrier: dict[str, Any], role: str) -> None:
+    viewers = carrier.get("viewers", 0)
+    label = Text.assemble(
+        (role, "green" if role == "owner" else "cyan"),
+        f"  {_short(carrier.get('node'))}  {carrier.get('url') or carrier.get('address', '')}  ",
+        (f"{viewers} viewer{'' if viewers == 1 else 's'}", "bold" if viewers else "dim"),
+    )
+    branch = parent.add(label)
+    for child in carrier.get("children", []):
+        _grow(branch, child, "relay")
+
+
+def _peers(peers: list[dict[str, Any]]) -> Table:
+    table = Table("peer", "address", "url", "rtt", title="links", title_justify="left")
+    for peer in peers:
+        rtt = peer.get("rtt_ms")
+        rtt_text = "-" if rtt is None else f"{rtt:.1f} ms"
+        table.add_row(_short(peer.get("id")), Text(str(peer.get("address"))), Text(str(peer.get("url"))), rtt_text)
+    return table
+
+
+def _producers(producers: list[dict[str, Any]]) -> Table:
+    table = Table("producer", "role", "tracks", "viewers", "relays", "age", title="carried", title_justify="left")
+    for producer in producers:
+        tracks = ", ".join(f"{track.get('kind')} {track.get('codec')}" for track in producer.get("tracks", []))
+        table.add_row(
+            Text(str(producer.get("id"))),
+            str(producer.get("role")),
+            Text(tracks),
+            str(producer.get("viewers", 0)),
+            str(producer.get("relays", 0)),
+            _duration(producer.get("age_seconds", 0)),
+        )
+    return table
+
+
+def _short(node_id: object) -> str:
+    return str(node_id or "?")[:_id_digits]
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
