@@ -12,9 +12,9 @@ from dht.joining import Joining
 from dht.lease import Announcement, Lease, producer_key, standing, validate
 from dht.lookup import REPLICAS, Lookup
 from dht.overlay import Overlay, Result, answer_of
-from dht.peer import Peer, distance
+from dht.peer import Peer, checked_address, distance
 from foundation.address import Address
-from foundation.errors import RemoteError
+from foundation.errors import LocalError, RemoteError
 from foundation.identity import NodeKey
 from foundation.limits import dht_tasks_max, locations_cached_max, lookups_max
 from foundation.tasks import TaskScope
@@ -97,9 +97,12 @@ class Directory:
     async def bootstrap(self, addresses: Sequence[Address]) -> int:
         """Joins by numeric addresses of other nodes; returns how many of them answered.
 
-        When none does, the tries go on in the background until one answers.
+        When none does, the tries go on in the background until one answers. Raises `LocalError` for a host name.
         """
-        self._joining.give(addresses)
+        try:
+            self._joining.give([checked_address(*address) for address in addresses])
+        except RemoteError as exc:
+            raise LocalError(f"joining takes numeric addresses: {exc}") from exc
         if not self._joining.seeds:
             return 0
         answered = await self._joining.join()

@@ -40,13 +40,12 @@ from dht.messages import (
 )
 from dht.overlay_table import BUCKET_SIZE, Contact, Table
 from dht.patience import Patience
-from dht.peer import Peer
+from dht.peer import Peer, checked_address, means_the_same
 from dht.store import LeaseStore, Outcome
-from foundation.address import Address, checked, format_address, is_loopback
+from foundation.address import Address, format_address
 from foundation.errors import RemoteError
 from foundation.identity import NodeId, NodeKey, node_id
 from foundation.limits import (
-    call_seconds_max,
     calls_outstanding_max,
     checks_max,
     observers_max,
@@ -98,6 +97,7 @@ class _Call:
     timer: asyncio.TimerHandle
     due: float
     tries: int = 1
+    spared: bool = False
 
     def cancel(self) -> None:
         self.timer.cancel()
@@ -200,7 +200,7 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         if self._closed:
             return
         try:
-            address = checked(*addr)
+            address = checked_address(*addr)
             message = parse(self._envelope.open(data, self.wall_ms()))
             sender = Peer(node_id(self._swarm, message.public), address)
             if sender.id == self.id:
@@ -316,11 +316,11 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         until = self._quarantine.get(peer.id)
         if until is not None and until > self._loop.time():
             return False
-        return named_by.address == peer.address or _reachable(peer.address[0], named_by.address[0])
+        return named_by.address == peer.address or means_the_same(peer.address[0], named_by.address[0])
 
     def _neighbors(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Peer]:
         found = [Peer(known, (ip, port)) for known, ip, port in super().rpc_find_node(sender, nodeid, key)]
-        return [peer for peer in found if _reachable(peer.address[0], sender[0])]
+        return [peer for peer in found if means_the_same(peer.address[0], sender[0])]
 
     def _near(self, key: bytes) -> bool:
         """Whether this node is among the nearest to a key that it knows of, and so has to hold its leases."""
@@ -364,7 +364,8 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
     def _timeout(self, msg_id: bytes) -> None:
         _, call = self._outstanding[msg_id]
         now = self._loop.time()
-        if call.due + _late_seconds < now < call.give_up_at + call_seconds_max:
+        if now > call.due + _late_seconds and not call.spared:
+            call.spared = True
             self._rearm(msg_id, call, now + _late_seconds)
         elif call.tries == 1:
             call.tries = 2
@@ -385,7 +386,8 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             future.set_result((False, None))
         self.counters["calls_unanswered"] += 1
         if call.node is not None:
-            self._strike(call.node, call.address, call.sent_at)
+            self._checked(call.node, future)
+            self._strike(Peer(call.node, call.address), call.sent_at)
 
     def _forget(self, msg_id: bytes, future: asyncio.Future[Result]) -> None:
         """The caller was cancelled: nothing of its call is left behind."""
@@ -411,25 +413,23 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         if self._checking.get(node) is asked:
             del self._checking[node]
 
-    def _strike(self, node: NodeId, address: Address, sent_at: float) -> None:
+    def _strike(self, peer: Peer, sent_at: float) -> None:
         """A call found nobody. Calls that were under way together count as one, as they met the same pause."""
-        contact = self.router.contact(node)
-        if contact is None or contact.address != address:
-            self._shun(node)
+        contact = self.router.contact(peer.id)
+        if contact is None or contact.address != peer.address:
+            self._shun(peer.id)
             return
-        if sent_at < contact.struck_at:
-            return
-        contact.strikes += 1
-        contact.struck_at = self._loop.time()
+        if sent_at >= contact.struck_at:
+            contact.strikes += 1
+            contact.struck_at = self._loop.time()
         if contact.strikes < _strikes_max:
-            self._checking.pop(node, None)
-            self._check(Peer(node, address))
+            self._check(peer)
             return
         self.counters["contacts_lost"] += 1
         self.router.remove_contact(contact)
-        self._shun(node)
-        self.lost.pop(address, None)
-        self.lost[address] = None
+        self._shun(peer.id)
+        self.lost.pop(peer.address, None)
+        self.lost[peer.address] = None
         _shorten(self.lost, seeds_max)
         if not self.contacts:
             self._quarantine.clear()  # With nobody left the trouble is rather ours.
@@ -443,11 +443,6 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
 def answer_of(call: asyncio.Future[Result]) -> Any:
     """What was answered (`Found`, `Stored`, an address), `None` when nothing was, or nothing sensible."""
     return None if call.cancelled() else call.result()[1]
-
-
-def _reachable(ip: str, other: str) -> bool:
-    """Whether `ip` means the same machine to us as to the node at `other`: loopback is everybody's own."""
-    return is_loopback(other) or not is_loopback(ip)
 
 
 def _shorten(mapping: dict[Any, Any], size_max: int) -> None:

@@ -1,11 +1,13 @@
 """Who and where a node of the DHT is, and how both are written in records and messages."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from foundation.address import Address, checked
+from foundation.address import Address, checked, is_loopback
 from foundation.errors import RemoteError
 from foundation.identity import NODE_ID_BYTES, NodeId
+from foundation.limits import ips_cached_max
 
 
 class Peer(NamedTuple):
@@ -17,7 +19,7 @@ class Peer(NamedTuple):
 
 def pack_address(address: Address) -> list[Any]:
     """`[ip, port]` with the ip as 4 or 16 bytes in network order, so that an address has one encoding."""
-    return [ipaddress.ip_address(address[0]).packed, address[1]]
+    return [_packed(address[0]), address[1]]
 
 
 def unpack_address(wire: Any) -> Address:
@@ -27,7 +29,14 @@ def unpack_address(wire: Any) -> Address:
     ip, port = wire
     if not isinstance(ip, bytes) or len(ip) not in (4, 16):
         raise RemoteError("an ip is not 4 or 16 bytes")
-    return checked(str(ipaddress.ip_address(ip)), port)
+    return checked_address(_text(ip), port)
+
+
+def checked_address(ip: str, port: object) -> Address:
+    """`foundation.address.checked`, quickly. Raises `RemoteError`."""
+    if type(port) is not int or not 1 <= port <= 65535:
+        raise RemoteError("a port is not from 1 to 65535")
+    return _one_host(ip), port
 
 
 def pack_peer(peer: Peer) -> list[Any]:
@@ -52,3 +61,24 @@ def checked_id(value: Any) -> bytes:
 def distance(one: bytes, other: bytes) -> int:
     """Kademlia's XOR metric of two 20-byte ids or keys."""
     return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")
+
+
+@lru_cache(ips_cached_max)
+def means_the_same(ip: str, to: str) -> bool:
+    """Whether an ip means the same machine to us as to the node at the ip `to`: loopback is everybody's own."""
+    return is_loopback(to) or not is_loopback(ip)
+
+
+@lru_cache(ips_cached_max)
+def _packed(ip: str) -> bytes:
+    return ipaddress.ip_address(ip).packed
+
+
+@lru_cache(ips_cached_max)
+def _text(ip: bytes) -> str:
+    return str(ipaddress.ip_address(ip))
+
+
+@lru_cache(ips_cached_max)
+def _one_host(ip: str) -> str:
+    return checked(ip, 1)[0]

@@ -1,0 +1,84 @@
+import random
+from uuid import UUID
+
+import pytest
+
+from dht.announcements import Announcements
+from foundation.errors import LocalError
+from tests.unit.dht.samples import PRODUCER, SWARM, WALL_MS, announcement, node_key
+
+
+@pytest.fixture
+def announcements() -> Announcements:
+    return Announcements(node_key(1), SWARM, random.Random(1))
+
+
+def test_the_first_round_s_lease_says_what_was_announced(announcements: Announcements) -> None:
+    lease = announcements.add(announcement(), WALL_MS, 0.0)
+    assert (lease.producer_id, lease.epoch, lease.issued_ms) == (PRODUCER, 1, WALL_MS)
+    assert announcements.current(PRODUCER) is lease
+
+
+def test_rounds_come_every_15_s_give_or_take_a_fifth(announcements: Announcements) -> None:
+    announcements.add(announcement(), WALL_MS, 0.0)
+    now, pauses = 0.0, []
+    for _ in range(200):
+        due = announcements.timeout()
+        assert due is not None
+        assert announcements.due(WALL_MS, due - 0.001) == []
+        assert len(announcements.due(WALL_MS + int(due * 1000), due)) == 1
+        pauses.append(due - now)
+        now = due
+    assert 12 <= min(pauses) < 13
+    assert 17 < max(pauses) <= 18
+
+
+def test_every_round_has_a_higher_seq_even_if_the_clock_steps_back(announcements: Announcements) -> None:
+    seqs = [announcements.add(announcement(), WALL_MS, 0.0).seq]
+    for step in (0, 10_000, -50_000, -50_000, 7):
+        seqs += [lease.seq for lease in announcements.due(WALL_MS + step, announcements.timeout() or 0.0)]
+    assert seqs == sorted(set(seqs))
+
+
+def test_a_restarted_node_continues_above_its_earlier_seqs() -> None:
+    first = Announcements(node_key(1), SWARM, random.Random(1)).add(announcement(), WALL_MS, 0.0)
+    second = Announcements(node_key(1), SWARM, random.Random(1)).add(announcement(), WALL_MS + 1, 0.0)
+    assert second.rank > first.rank
+
+
+def test_a_node_whose_clock_stepped_back_outranks_what_it_said_before(announcements: Announcements) -> None:
+    announcements.add(announcement(), WALL_MS, 0.0)
+    announcements.outrank(WALL_MS + 10**6)
+    announcements.postpone(PRODUCER, 5.0)
+    assert announcements.timeout() == 6.0
+    assert announcements.due(WALL_MS + 1, 6.0)[0].seq > WALL_MS + 10**6
+
+
+def test_a_withdrawal_is_a_tombstone_with_a_higher_seq_and_ends_the_rounds(announcements: Announcements) -> None:
+    lease = announcements.add(announcement(), WALL_MS, 0.0)
+    tombstone = announcements.withdraw(PRODUCER, WALL_MS)
+    assert tombstone is not None
+    assert tombstone.tombstone
+    assert tombstone.rank > lease.rank
+    assert announcements.timeout() is None
+    assert announcements.current(PRODUCER) is None
+
+
+def test_withdrawing_what_was_not_announced_does_nothing(announcements: Announcements) -> None:
+    assert announcements.withdraw(PRODUCER, WALL_MS) is None
+
+
+def test_announcing_again_replaces(announcements: Announcements) -> None:
+    announcements.add(announcement(), WALL_MS, 0.0)
+    lease = announcements.add(announcement(epoch=2), WALL_MS, 0.0)
+    assert announcements.current(PRODUCER) is lease
+    assert len(announcements) == 1
+
+
+def test_a_node_announces_no_more_than_its_limit(announcements: Announcements, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dht.announcements.announcements_max", 2)
+    for number in range(2):
+        announcements.add(announcement(producer_id=UUID(int=number)), WALL_MS, 0.0)
+    with pytest.raises(LocalError):
+        announcements.add(announcement(producer_id=UUID(int=9)), WALL_MS, 0.0)
+    announcements.add(announcement(producer_id=UUID(int=1), epoch=2), WALL_MS, 0.0)

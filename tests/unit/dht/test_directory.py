@@ -1,0 +1,316 @@
+"""Directories over real UDP on loopback, in asyncio's loop and in uvloop; then single ones in virtual time."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvloop
+
+from dht.directory import Directory
+from dht.envelope import Envelope
+from dht.lease import producer_key
+from dht.messages import Answer, build_answer, build_request, pack_found, pack_stored, parse
+from dht.store import Outcome
+from foundation.address import Address
+from foundation.errors import LocalError
+from foundation.identity import NodeKey
+from tests.sim.virtual import VirtualLoop
+from tests.unit.dht.samples import PRODUCER, SECRET, SWARM, announcement, lease, node_key
+
+THERE = ("192.0.2.2", 7400)
+
+
+class Socket(asyncio.DatagramProtocol):
+    """What `media.port` is to a node: one UDP socket, here for DHT datagrams alone."""
+
+    def __init__(self) -> None:
+        self.directory: Directory | None = None
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Address) -> None:
+        if self.directory is not None:
+            self.directory.datagram_received(data, address)
+
+    @property
+    def address(self) -> Address:
+        host, port = self.transport.get_extra_info("sockname")
+        return host, port
+
+
+@asynccontextmanager
+async def directories(count: int) -> Any:
+    loop = asyncio.get_running_loop()
+    sockets: list[Socket] = []
+    for number in range(count):
+        _, protocol = await loop.create_datagram_endpoint(Socket, local_addr=("127.0.0.1", 0))
+        protocol.directory = Directory(
+            node_key(number + 1),
+            SWARM,
+            protocol.transport.sendto,
+            loop=loop,
+            wall_clock=time.time,
+            rng=random.SystemRandom(),
+            swarm_key=SECRET,
+        )
+        sockets.append(protocol)
+    try:
+        yield sockets
+    finally:
+        for each in sockets:
+            await each.directory.close()  # type: ignore[union-attr]
+            each.transport.close()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_over_real_udp_a_producer_is_announced_found_and_withdrawn(new_loop: Callable[[], Any]) -> None:
+    async def story() -> None:
+        async with directories(5) as sockets:
+            seed, *others = sockets
+            for each in others:
+                assert await each.directory.bootstrap([seed.address]) == 1
+            owner = others[-1].directory
+            assert await owner.announce(announcement()) >= 1
+            for each in sockets:
+                found = await each.directory.find(PRODUCER)
+                assert found is not None
+                assert found.owner_id == owner.id
+            throw_garbage_at([each.address for each in sockets])
+            await owner.withdraw(PRODUCER)
+            for each in sockets:
+                assert await each.directory.find(PRODUCER, fresh=True) is None
+            assert seed.directory.contacts >= 1
+            assert others[0].directory.observed == others[0].address
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        failures: list[Any] = []
+        runner.get_loop().set_exception_handler(lambda loop, context: failures.append(context))
+        runner.run(story())
+        assert failures == []
+
+
+def throw_garbage_at(addresses: list[Address]) -> None:
+    rng = random.Random(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as thrower:
+        for address in addresses:
+            for size in range(60):
+                thrower.sendto(rng.randbytes(size), address)
+                thrower.sendto(b"\xd5\x01" + rng.randbytes(size), address)
+
+
+class Stage:
+    """One directory in virtual time, and another node which the test plays."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.sent: list[tuple[bytes, Address]] = []
+        self.key = node_key(2)
+        self.directory = Directory(
+            node_key(1),
+            SWARM,
+            lambda data, address: self.sent.append((data, address)),
+            loop=loop,
+            wall_clock=loop.wall_clock,
+            rng=random.Random(1),
+            swarm_key=SECRET,
+        )
+        self.result: Callable[[str], Any] = lambda method: pack_found([], [])
+
+    def run(self, coroutine: Any) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    async def answer_for(self, seconds: float, key: NodeKey | None = None) -> None:
+        """Plays the other node: answers every request."""
+        end = self.loop.time() + seconds
+        while self.loop.time() < end:
+            for data, address in self.sent[:]:
+                request = parse(Envelope(SWARM, [SECRET]).open(data, self.wall_ms))
+                if address == THERE and not isinstance(request, Answer):
+                    result = [b"\xc0\0\2\1", 7400] if request.method == "ping" else self.result(request.method)
+                    self.say(build_answer(request.id, (key or self.key).public, result))
+            del self.sent[:]
+            await asyncio.sleep(0.005)
+
+    def say(self, body: bytes) -> None:
+        self.directory.datagram_received(Envelope(SWARM, [SECRET]).seal(body, self.wall_ms), THERE)
+
+    @property
+    def wall_ms(self) -> int:
+        return int(self.loop.wall_clock() * 1000)
+
+    async def meanwhile(self, coroutine: Any, seconds: float = 2.0) -> Any:
+        result, _ = await asyncio.gather(coroutine, self.answer_for(seconds))
+        return result
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with VirtualLoop() as loop:
+        stage = Stage(loop)
+        yield stage
+        stage.run(stage.directory.close())
+
+
+@pytest.fixture
+def joined(stage: Stage) -> Stage:
+    assert stage.run(stage.meanwhile(stage.directory.bootstrap([THERE]))) == 1
+    return stage
+
+
+@pytest.mark.parametrize("address", [("example.org", 7400), ("192.0.2.1", 0), ("0.0.0.0", 7400), ("224.0.0.1", 1)])
+def test_joining_by_anything_but_a_numeric_address_is_the_caller_s_mistake(stage: Stage, address: Address) -> None:
+    with pytest.raises(LocalError):
+        stage.run(stage.directory.bootstrap([address]))
+
+
+def test_what_cannot_be_announced_is_the_caller_s_mistake(stage: Stage) -> None:
+    with pytest.raises(LocalError):
+        stage.run(stage.directory.announce(announcement(fingerprint=b"short")))
+    assert stage.directory.stats()["announced"] == 0
+
+
+def test_joining_by_our_own_address_is_no_answer(stage: Stage) -> None:
+    async def echo() -> None:
+        for _ in range(100):
+            for data, _ in stage.sent[:]:
+                stage.directory.datagram_received(data, THERE)
+            del stage.sent[:]
+            await asyncio.sleep(0.01)
+
+    async def story() -> int:
+        answered, _ = await asyncio.gather(stage.directory.bootstrap([THERE]), echo())
+        return int(answered)
+
+    assert stage.run(story()) == 0
+
+
+def test_joining_is_tried_again_with_growing_pauses(stage: Stage) -> None:
+    assert stage.run(stage.directory.bootstrap([THERE])) == 0
+    del stage.sent[:]
+    stage.run(asyncio.sleep(300))
+    assert 2 * 9 <= len(stage.sent) <= 2 * 16
+
+
+def test_an_announcement_is_repeated_until_it_is_withdrawn(stage: Stage) -> None:
+    stage.run(stage.directory.announce(announcement()))
+    first = stage.run(stage.directory.find(PRODUCER))
+    stage.run(asyncio.sleep(100))
+    later = stage.run(stage.directory.find(PRODUCER))
+    assert later.seq > first.seq
+    assert later.issued_ms >= stage.wall_ms - 18_000
+    stage.run(stage.directory.withdraw(PRODUCER))
+    stage.run(asyncio.sleep(100))
+    assert stage.directory.stats()["announced"] == stage.directory.stats()["leases"] == 0
+
+
+def test_a_found_lease_is_believed_for_5_s(joined: Stage) -> None:
+    there = lease(2, issued_ms=joined.wall_ms)
+    joined.result = lambda method: pack_found([there.record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == there
+    joined.result = lambda method: pack_found([], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == there
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.1)) is None
+    joined.run(joined.answer_for(5))
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+
+
+def test_a_lease_about_to_end_is_not_believed_for_longer_than_it_lasts(joined: Stage) -> None:
+    there = lease(2, issued_ms=joined.wall_ms - 44_000)
+    joined.result = lambda method: pack_found([there.record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == there
+    joined.run(joined.answer_for(1.0))
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+
+
+def test_a_lease_stored_with_us_meanwhile_ends_the_belief(joined: Stage) -> None:
+    old, new = (lease(2, seq=seq, issued_ms=joined.wall_ms) for seq in (1, 2))
+    joined.result = lambda method: pack_found([old.record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == old
+    joined.say(build_request(b"12345678", joined.key.public, "store", new.key, new.record))
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == new
+
+
+@pytest.mark.parametrize("changed", [0, 100, -1])
+def test_a_forged_lease_in_an_answer_is_not_believed(joined: Stage, changed: int) -> None:
+    record = bytearray(lease(2, issued_ms=joined.wall_ms).record)
+    record[changed] ^= 1
+    joined.result = lambda method: pack_found([bytes(record)], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) is None
+    assert joined.directory.stats()["records_invalid"] >= 1
+
+
+def test_the_highest_of_the_valid_claims_is_found(joined: Stage) -> None:
+    claims = [lease(owner, epoch=epoch, issued_ms=joined.wall_ms) for owner, epoch in ((2, 1), (3, 5), (4, 3))]
+    joined.result = lambda method: pack_found([b"junk", *(claim.record for claim in claims)], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) == claims[1]
+
+
+def test_a_withdrawn_producer_is_not_found_though_an_older_lease_is_still_about(joined: Stage) -> None:
+    records = [
+        lease(2, seq=2, tombstone=True, issued_ms=joined.wall_ms).record,
+        lease(2, issued_ms=joined.wall_ms).record,
+    ]
+    joined.result = lambda method: pack_found(records, [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) is None
+
+
+def test_our_own_lease_of_before_a_restart_is_not_found(joined: Stage) -> None:
+    joined.result = lambda method: pack_found([lease(1, issued_ms=joined.wall_ms).record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) is None
+
+
+def test_an_owner_hears_of_a_higher_claim(joined: Stage) -> None:
+    higher = lease(3, epoch=7, issued_ms=joined.wall_ms)
+    joined.result = lambda method: (
+        pack_found([], []) if method == "find_node" else pack_stored(Outcome.STORED, higher.record)
+    )
+    told = []
+    joined.directory.on_superseded = told.append
+    assert joined.run(joined.meanwhile(joined.directory.announce(announcement()))) == 1
+    assert told == [higher]
+
+
+def test_a_node_whose_clock_stepped_back_goes_above_its_earlier_lease(joined: Stage) -> None:
+    earlier = lease(1, seq=2**50, issued_ms=joined.wall_ms)
+    joined.result = lambda method: (
+        pack_found([], []) if method == "find_node" else pack_stored(Outcome.OLDER, earlier.record)
+    )
+    assert joined.run(joined.meanwhile(joined.directory.announce(announcement()), 3.0)) == 0
+    assert joined.run(joined.directory.find(PRODUCER)).seq > 2**50
+
+
+def test_more_lookups_than_the_bound_are_answered_from_what_we_hold(
+    joined: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dht.directory.lookups_max", 0)
+    held = lease(2, issued_ms=joined.wall_ms)
+    joined.say(build_request(b"12345678", joined.key.public, "store", held.key, held.record))
+    assert joined.run(joined.directory.find(PRODUCER)) == held
+    assert joined.directory.stats()["lookups_refused"] == 1
+
+
+def test_the_cache_is_bounded(joined: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dht.directory.locations_cached_max", 3)
+    for number in range(10):
+        joined.directory._remember(bytes([number]), lease(2, issued_ms=joined.wall_ms))
+    assert len(joined.directory._found) == 3
+
+
+def test_after_closing_nothing_is_sent_any_more(joined: Stage) -> None:
+    joined.run(joined.directory.close())
+    del joined.sent[:]
+    joined.run(asyncio.sleep(300))
+    assert joined.run(joined.directory.find(PRODUCER)) is None
+    assert joined.sent == []
+
+
+def test_a_producer_s_key_is_the_one_the_lease_is_stored_under() -> None:
+    assert lease(2).key == producer_key(SWARM, PRODUCER)

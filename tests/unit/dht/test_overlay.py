@@ -1,0 +1,554 @@
+"""One overlay alone, in virtual time; the test plays all the others and knows the swarm's key."""
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dht.envelope import Envelope, body_bytes_max
+from dht.lease import Lease, producer_key
+from dht.messages import (
+    Answer,
+    Method,
+    Request,
+    build_answer,
+    build_request,
+    pack_found,
+    pack_observed,
+    parse,
+    parse_found,
+    parse_observed,
+    parse_stored,
+)
+from dht.overlay import QUARANTINE_SECONDS, Overlay, answer_of
+from dht.peer import Peer
+from dht.store import Outcome
+from foundation.address import Address
+from foundation.identity import NodeKey, node_id, swarm_id
+from tests.sim.virtual import EPOCH, VirtualLoop
+from tests.unit.dht.samples import PRODUCER, SECRET, SWARM, lease, node_key
+
+HERE = node_key(1)
+THERE = node_key(2)
+ADDRESS = ("192.0.2.2", 7400)
+KEY = producer_key(SWARM, PRODUCER)
+WALL = int(EPOCH * 1000)
+
+
+def id_of(key: NodeKey) -> bytes:
+    return node_id(SWARM, key.public)
+
+
+class Stage:
+    """An overlay, and everything it sent."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.sent: list[tuple[bytes, Address]] = []
+        self.envelope = Envelope(SWARM, [SECRET])
+        self.asked = 0
+        self.overlay = Overlay(
+            HERE,
+            SWARM,
+            lambda data, address: self.sent.append((data, address)),
+            loop=loop,
+            wall_clock=loop.wall_clock,
+            rng=random.Random(1),
+            swarm_key=SECRET,
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def seal(self, body: bytes) -> bytes:
+        self.asked += 1
+        self.pass_time(0.001)
+        return self.envelope.seal(body, self.overlay.wall_ms())
+
+    def receive(self, body: bytes, address: Address = ADDRESS) -> list[Request | Answer]:
+        """Gives the overlay a sealed body; returns what it sent thereupon."""
+        del self.sent[:]
+        self.overlay.datagram_received(self.seal(body), address)
+        return self.taken()
+
+    def taken(self) -> list[Request | Answer]:
+        """What was sent since the last look."""
+        messages = [parse(Envelope(SWARM, [SECRET]).open(data, self.overlay.wall_ms())) for data, _ in self.sent]
+        del self.sent[:]
+        return messages
+
+    def ask(self, method: Method, *arguments: bytes, key: NodeKey = THERE, address: Address = ADDRESS) -> Any:
+        """The result of a request, `None` when there was no answer."""
+        message_id = self.asked.to_bytes(8, "big")
+        said = self.receive(build_request(message_id, key.public, method, *arguments), address)
+        answers = [message for message in said if isinstance(message, Answer)]
+        if not answers:
+            return None
+        (answer,) = answers
+        assert (answer.id, answer.public) == (message_id, HERE.public)
+        return answer.result
+
+    def store(self, offered: Lease, key: NodeKey = THERE) -> tuple[Outcome, bytes | None]:
+        stored = parse_stored(self.ask("store", offered.key, offered.record, key=key))
+        return stored.outcome, stored.newer
+
+    def introduce(self, key: NodeKey, address: Address = ADDRESS) -> None:
+        """A node asks, is asked back, answers, and is a contact."""
+        said = self.receive(build_request(b"hello..." , key.public, "ping"), address)  # fmt: skip
+        (check,) = [message for message in said if isinstance(message, Request)]
+        self.receive(build_answer(check.id, key.public, pack_observed(("192.0.2.1", 7400))), address)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with VirtualLoop() as loop:
+        stage = Stage(loop)
+        yield stage
+        stage.overlay.close()
+
+
+def test_a_ping_is_answered_with_the_address_it_came_from(stage: Stage) -> None:
+    assert parse_observed(stage.ask("ping")) == ADDRESS
+
+
+def test_a_stranger_is_asked_back_and_comes_in_by_its_answer(stage: Stage) -> None:
+    stage.ask("ping", key=node_key(3))
+    assert stage.overlay.contacts == 0
+    stage.introduce(THERE)
+    assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ADDRESS)]
+
+
+def test_a_stranger_that_never_answers_stays_out_and_leaves_nothing_behind(stage: Stage) -> None:
+    for _ in range(10):
+        stage.ask("ping")
+    stage.pass_time(5)
+    assert stage.overlay.contacts == stage.overlay.calls == len(stage.overlay._checking) == 0
+
+
+def test_a_duplicate_request_is_answered_once(stage: Stage) -> None:
+    datagram = stage.seal(build_request(b"12345678", THERE.public, "ping"))
+    for _ in range(3):
+        stage.overlay.datagram_received(datagram, ADDRESS)
+    assert [type(message) for message in stage.taken()].count(Answer) == 1
+
+
+def test_a_retransmitted_request_is_answered_again(stage: Stage) -> None:
+    body = build_request(b"12345678", THERE.public, "ping")
+    assert any(isinstance(message, Answer) for message in stage.receive(body))
+    assert any(isinstance(message, Answer) for message in stage.receive(body))
+
+
+@pytest.mark.parametrize("method", ["ping", "find_node", "find_value", "store"])
+def test_a_request_truncated_at_any_length_gets_no_answer(stage: Stage, method: Method) -> None:
+    arguments = {"ping": (), "find_node": (KEY,), "find_value": (KEY,), "store": (KEY, lease(issued_ms=WALL).record)}
+    body = build_request(b"12345678", THERE.public, method, *arguments[method])
+    datagram = stage.seal(body)
+    for length in range(len(datagram)):
+        stage.overlay.datagram_received(datagram[:length], ADDRESS)
+    for length in range(len(body)):
+        stage.overlay.datagram_received(stage.seal(body[:length]), ADDRESS)
+    assert stage.sent == []
+    assert stage.ask(method, *arguments[method]) is not None
+
+
+def test_a_forged_request_gets_no_answer(stage: Stage) -> None:
+    body = build_request(b"12345678", THERE.public, "ping")
+    for envelope in (Envelope(SWARM, [b"x" * 32]), Envelope(SWARM), Envelope(swarm_id("other", SECRET), [SECRET])):
+        stage.overlay.datagram_received(envelope.seal(body, stage.overlay.wall_ms()), ADDRESS)
+    assert stage.sent == []
+    assert stage.overlay.counters["datagrams_dropped"] == 3
+
+
+def test_an_oversized_datagram_gets_no_answer(stage: Stage) -> None:
+    stage.overlay.datagram_received(stage.seal(build_request(b"12345678", THERE.public, "ping")) + bytes(1300), ADDRESS)
+    assert stage.receive(msgpack.packb([0, b"12345678", THERE.public, 0, "store", [KEY, bytes(1000)]])) == []
+
+
+def test_a_wrong_clock_is_told_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    for offset in (-31_000, 31_000, 10**7):
+        body = build_request(b"12345678", THERE.public, "ping")
+        stage.overlay.datagram_received(stage.envelope.seal(body, WALL + offset), ADDRESS)
+    assert stage.sent == []
+    assert stage.overlay.counters["datagrams_skewed"] == 3
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("address", [("192.0.2.2", 0), ("224.0.0.1", 5), ("0.0.0.0", 5), ("::", 5)])
+def test_a_datagram_from_where_one_cannot_answer_is_dropped(stage: Stage, address: Address) -> None:
+    assert stage.ask("ping", address=address) is None
+
+
+def test_our_own_datagrams_are_dropped(stage: Stage) -> None:
+    assert stage.ask("ping", key=HERE) is None
+
+
+@given(
+    kind=st.sampled_from([0, 1, 2, None]),
+    method=st.sampled_from(["ping", "find_node", "find_value", "store", "stun", "__init__", ""]),
+    arguments=st.lists(
+        st.none() | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=30) | st.binary(min_size=20, max_size=20),
+        max_size=3,
+    ),
+)
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_members_say_nothing_raises(stage: Stage, kind: Any, method: str, arguments: list[Any]) -> None:
+    body = msgpack.packb([kind, b"12345678", THERE.public, 0, method, arguments])
+    stage.receive(body[:body_bytes_max])
+
+
+def test_contacts_are_named_to_whoever_asks_but_not_the_asker_itself(stage: Stage) -> None:
+    others = {number: ("192.0.2.9", number) for number in range(3, 9)}
+    for number, address in others.items():
+        stage.introduce(node_key(number), address)
+    stage.introduce(THERE)
+    named = parse_found(stage.ask("find_node", KEY)).peers
+    assert set(named) == {Peer(id_of(node_key(number)), address) for number, address in others.items()}
+
+
+def test_loopback_contacts_are_named_on_the_same_machine_alone(stage: Stage) -> None:
+    stage.introduce(node_key(3), ("127.0.0.1", 7403))
+    assert parse_found(stage.ask("find_node", KEY)).peers == ()
+    assert len(parse_found(stage.ask("find_node", KEY, address=("127.0.0.1", 7404))).peers) == 1
+
+
+def test_a_lease_is_stored_and_found(stage: Stage) -> None:
+    offered = lease(2, issued_ms=WALL)
+    assert stage.store(offered) == (Outcome.STORED, None)
+    assert parse_found(stage.ask("find_value", KEY)).records == (offered.record,)
+    assert parse_found(stage.ask("find_node", KEY)).records == ()
+
+
+def test_a_duplicate_lease_is_acknowledged(stage: Stage) -> None:
+    stage.store(lease(2, issued_ms=WALL))
+    assert stage.store(lease(2, issued_ms=WALL)) == (Outcome.EQUAL, None)
+
+
+def test_a_stale_lease_is_answered_with_the_newer_one(stage: Stage) -> None:
+    newer = lease(2, seq=2, issued_ms=WALL)
+    stage.store(newer)
+    assert stage.store(lease(2, seq=1, issued_ms=WALL)) == (Outcome.OLDER, newer.record)
+
+
+def test_a_lower_claim_of_another_owner_is_kept_and_answered_with_the_higher(stage: Stage) -> None:
+    higher, lower = lease(2, epoch=2, issued_ms=WALL), lease(3, epoch=1, issued_ms=WALL)
+    stage.store(higher)
+    assert stage.store(lower) == (Outcome.STORED, higher.record)
+    assert parse_found(stage.ask("find_value", KEY)).records == (higher.record, lower.record)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_conflicting_leases_one_wins_in_either_order(stage: Stage, first: int) -> None:
+    pair = [lease(2, url="http://a", issued_ms=WALL), lease(2, url="http://b", issued_ms=WALL)]
+    stage.store(pair[first])
+    stage.store(pair[1 - first])
+    assert parse_found(stage.ask("find_value", KEY)).records == (max(pair, key=lambda each: each.rank).record,)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"\x92",
+        bytes(512),
+        lease(2, issued_ms=WALL).record[:-1],
+        lease(2, issued_ms=WALL).record[:-1] + b"\0",
+        lease(2, issued_ms=WALL - 45_000).record,
+        lease(2, issued_ms=WALL + 10_000).record,
+        lease(2, issued_ms=WALL, producer_id=UUID(int=7)).record,
+    ],
+)
+def test_a_lease_not_to_be_believed_is_refused(stage: Stage, record: bytes) -> None:
+    assert parse_stored(stage.ask("store", KEY, record)).outcome is Outcome.REFUSED
+    assert parse_found(stage.ask("find_value", KEY)).records == ()
+
+
+def test_a_lease_is_no_longer_told_once_it_is_over(stage: Stage) -> None:
+    stage.store(lease(2, issued_ms=WALL))
+    stage.pass_time(44)
+    assert parse_found(stage.ask("find_value", KEY)).records
+    stage.pass_time(1)
+    assert not parse_found(stage.ask("find_value", KEY)).records
+
+
+def test_a_lease_far_from_us_is_refused(stage: Stage) -> None:
+    target = int.from_bytes(KEY, "big")
+    nearer = [key for key in map(node_key, range(100, 400)) if (int.from_bytes(id_of(key), "big") ^ target) < (
+        int.from_bytes(stage.overlay.id, "big") ^ target)]  # fmt: skip
+    offered = lease(2, issued_ms=WALL)
+    for number, key in enumerate(nearer[:20]):
+        assert stage.store(offered)[0] in (Outcome.STORED, Outcome.EQUAL)
+        stage.introduce(key, ("192.0.2.3", number + 1))
+    if len(nearer) >= 20:
+        assert stage.store(lease(2, seq=2, issued_ms=WALL))[0] is Outcome.REFUSED
+
+
+def call_and_take(stage: Stage, method: Method = "ping") -> tuple[asyncio.Future[Any], Request]:
+    peer = Peer(id_of(THERE), ADDRESS)
+    overlay = stage.overlay
+    call = overlay.ping(ADDRESS, peer.id) if method == "ping" else overlay.find(peer, KEY, method == "find_value")
+    (request,) = stage.taken()
+    assert isinstance(request, Request)
+    return call, request
+
+
+def test_an_answer_ends_its_call(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    stage.receive(build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7))))
+    assert answer_of(call) == ("192.0.2.1", 7)
+    assert stage.overlay.observed == ("192.0.2.1", 7)
+    assert stage.overlay.calls == 0
+
+
+def test_a_request_is_sent_twice_and_then_given_up(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    stage.pass_time(10)
+    assert stage.taken() == [request]
+    assert call.result() == (False, None)
+    assert stage.overlay.calls == 0
+
+
+def test_an_answer_to_the_second_try_counts(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    stage.pass_time(0.3)
+    stage.receive(build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7))))
+    assert answer_of(call) == ("192.0.2.1", 7)
+
+
+def test_a_duplicate_and_a_late_answer_change_nothing(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    answer = build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7)))
+    for _ in range(3):
+        stage.receive(answer)
+    assert answer_of(call) == ("192.0.2.1", 7)
+    late, other = call_and_take(stage)
+    stage.pass_time(10)
+    stage.receive(build_answer(other.id, THERE.public, pack_observed(("192.0.2.1", 7))))
+    assert answer_of(late) is None
+
+
+def test_an_answer_from_another_address_is_dropped(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)), ("192.0.2.66", 7400))
+    assert not call.done()
+
+
+def test_an_answer_nobody_asked_for_is_dropped(stage: Stage) -> None:
+    stage.receive(build_answer(b"12345678", THERE.public, pack_observed(ADDRESS)))
+    assert stage.overlay.contacts == 0
+    assert stage.overlay.counters["datagrams_dropped"] == 1
+
+
+def test_an_answer_of_another_node_at_the_address_ends_the_call_without_one(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    stage.receive(build_answer(request.id, node_key(3).public, pack_observed(ADDRESS)))
+    assert answer_of(call) is None
+    assert stage.overlay.nearest(KEY) == [Peer(id_of(node_key(3)), ADDRESS)]
+
+
+@pytest.mark.parametrize(
+    "result", [None, [], {"value": b"x"}, [[], [[b"short", b"\x7f\0\0\1", 5]]], [[b"x" * 513], []]]
+)
+def test_a_malformed_answer_ends_the_call_without_one(stage: Stage, result: Any) -> None:
+    call, request = call_and_take(stage, "find_value")
+    stage.receive(build_answer(request.id, THERE.public, result))
+    assert call.result() == (False, None)
+    assert stage.overlay.calls == len(stage.overlay._checking) == 1
+
+
+@given(result=st.recursive(st.none() | st.integers(0, 2**64 - 1) | st.binary() | st.text(), st.lists, max_leaves=6))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_answered_nothing_raises_and_the_call_ends(stage: Stage, result: Any) -> None:
+    call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, True)
+    request = stage.taken()[-1]
+    stage.receive(build_answer(request.id, THERE.public, result))
+    assert call.done()
+    assert stage.overlay.calls == len(stage.overlay._checking)
+
+
+def test_a_cancelled_call_leaves_nothing_behind(stage: Stage) -> None:
+    call, request = call_and_take(stage)
+    call.cancel()
+    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)))
+    assert stage.overlay.calls == 0
+    stage.pass_time(5)
+    assert stage.taken() == []
+
+
+def test_calls_beyond_the_bound_end_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dht.overlay.calls_outstanding_max", 3)
+    calls = [stage.overlay.ping(("192.0.2.5", port)) for port in range(1, 6)]
+    assert [call.done() for call in calls] == [False, False, False, True, True]
+    assert stage.overlay.counters["calls_refused"] == 2
+
+
+def test_closing_ends_every_call_and_hears_nothing_more(stage: Stage) -> None:
+    call, _request = call_and_take(stage)
+    stage.overlay.close()
+    assert call.result() == (False, None)
+    assert stage.ask("ping") is None
+    assert stage.overlay.ping(ADDRESS).result() == (False, None)
+
+
+def test_a_send_that_fails_is_a_call_without_an_answer(stage: Stage) -> None:
+    def refuse(data: bytes, address: Address) -> None:
+        raise OSError("unreachable")
+
+    stage.overlay._send = refuse
+    call = stage.overlay.ping(ADDRESS)
+    stage.pass_time(5)
+    assert call.result() == (False, None)
+
+
+def test_one_lost_call_does_not_end_a_contact(stage: Stage) -> None:
+    stage.introduce(THERE)
+    stage.overlay.ping(ADDRESS, id_of(THERE))
+    stage.pass_time(0.55)
+    assert stage.overlay.contacts == 1
+    check = stage.taken()[-1]
+    stage.receive(build_answer(check.id, THERE.public, pack_observed(ADDRESS)))
+    stage.pass_time(5)
+    assert stage.overlay.contacts == 1
+
+
+def test_two_lost_calls_end_a_contact_and_its_address_is_remembered(stage: Stage) -> None:
+    stage.introduce(THERE)
+    stage.overlay.ping(ADDRESS, id_of(THERE))
+    stage.pass_time(5)
+    assert stage.overlay.contacts == 0
+    assert list(stage.overlay.lost) == [ADDRESS]
+
+
+def test_calls_lost_in_the_same_pause_are_one_strike(stage: Stage) -> None:
+    stage.introduce(THERE)
+    for _ in range(5):
+        stage.overlay.ping(ADDRESS, id_of(THERE))
+    stage.pass_time(0.55)
+    assert stage.overlay.contacts == 1
+
+
+def test_a_lost_node_is_not_worth_asking_for_a_while_though_others_name_it(stage: Stage) -> None:
+    stage.introduce(node_key(3), ("192.0.2.3", 7400))
+    stage.introduce(THERE)
+    stage.overlay.ping(("192.0.2.3", 7400), id_of(node_key(3)))
+    stage.pass_time(3)
+    gossip = pack_found([], [Peer(id_of(node_key(3)), ("192.0.2.3", 7400)), Peer(id_of(node_key(4)), ("192.0.2.4", 1))])
+    for pause, expected in ((0, 1), (QUARANTINE_SECONDS, 2)):
+        stage.pass_time(pause)
+        stage.taken()
+        call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, False)
+        stage.receive(build_answer(stage.taken()[-1].id, THERE.public, gossip))
+        assert len(answer_of(call).peers) == expected
+
+
+def test_a_lost_node_that_speaks_again_is_a_contact_again(stage: Stage) -> None:
+    stage.introduce(node_key(3), ("192.0.2.3", 7400))
+    stage.introduce(THERE)
+    stage.overlay.ping(ADDRESS, id_of(THERE))
+    stage.pass_time(3)
+    assert stage.overlay.contacts == 1
+    stage.introduce(THERE)
+    assert stage.overlay.contacts == 2
+    assert not stage.overlay._quarantine
+
+
+def test_a_contact_keeps_its_address_for_as_long_as_it_answers_there(stage: Stage) -> None:
+    stage.introduce(THERE)
+    said = stage.receive(build_request(b"12345678", THERE.public, "ping"), ("192.0.2.66", 1))
+    assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ADDRESS)]
+    (check,) = [message for message in said if isinstance(message, Request)]
+    stage.receive(build_answer(check.id, THERE.public, pack_observed(ADDRESS)))
+    assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ADDRESS)]
+
+
+def test_a_contact_which_moved_is_found_at_its_new_address_once_the_old_is_silent(stage: Stage) -> None:
+    stage.introduce(THERE)
+    stage.ask("ping", address=("192.0.2.66", 1))
+    stage.pass_time(5)
+    stage.introduce(THERE, ("192.0.2.66", 1))
+    assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ("192.0.2.66", 1))]
+
+
+def test_loopback_contacts_named_from_afar_are_left_out(stage: Stage) -> None:
+    call, request = call_and_take(stage, "find_node")
+    peers = [Peer(id_of(node_key(3)), ("127.0.0.1", 22)), Peer(id_of(node_key(4)), ("192.0.2.4", 1))]
+    stage.receive(build_answer(request.id, THERE.public, pack_found([], peers)))
+    assert answer_of(call).peers == (peers[1],)
+
+
+def test_a_pause_of_our_own_loop_is_nobody_s_fault(stage: Stage) -> None:
+    stage.introduce(THERE)
+    call, request = call_and_take(stage)
+    stage.pass_time(0.2)
+    stage.taken()
+    stage.loop.advance(3.0)
+    stage.pass_time(0.01)
+    assert not call.done()
+    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)))
+    assert answer_of(call) == ADDRESS
+
+
+def test_stale_contacts_are_asked_whether_they_are_there(stage: Stage) -> None:
+    stage.introduce(THERE)
+    stage.overlay.check_stale()
+    assert stage.taken() == []
+    stage.pass_time(61)
+    stage.overlay.check_stale()
+    assert [message.method for message in stage.taken() if isinstance(message, Request)] == ["ping"]
+
+
+def test_our_address_is_the_one_most_others_see(stage: Stage) -> None:
+    for number in range(2, 7):
+        call = stage.overlay.ping(("192.0.2.9", number))
+        seen = ("192.0.2.1", 7400) if number != 3 else ("192.0.2.1", 1)
+        request = stage.taken()[-1]
+        stage.receive(build_answer(request.id, node_key(number).public, pack_observed(seen)), ("192.0.2.9", number))
+        assert answer_of(call) == seen
+    assert stage.overlay.observed == ("192.0.2.1", 7400)
+
+
+def test_a_storm_of_junk_leaves_nothing_behind(stage: Stage) -> None:
+    rng = random.Random(1)
+    for number in range(20_000):
+        data = rng.randbytes(rng.randrange(200))
+        if number % 3 == 0:
+            data = b"\xd5\x01" + data
+        elif number % 3 == 1:
+            data = stage.envelope.seal(data, stage.overlay.wall_ms())
+        stage.overlay.datagram_received(data, (f"198.51.100.{number % 250}", number % 65535))
+    assert stage.sent == []
+    assert (stage.overlay.contacts, stage.overlay.calls, len(stage.overlay.storage)) == (0, 0, 0)
+    assert stage.ask("ping") is not None
+
+
+def test_a_misspelt_name_is_an_error_and_no_rpc(stage: Stage) -> None:
+    with pytest.raises(AttributeError):
+        stage.overlay.pnig(ADDRESS)
+
+
+def test_the_packages_do_not_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        stage.introduce(THERE)
+        stage.ask("find_node", KEY)
+        stage.overlay.ping(ADDRESS, id_of(THERE))
+        stage.pass_time(10)
+    assert [record for record in caplog.records if record.name.startswith(("kademlia", "rpcudp"))] == []
+
+
+def test_nothing_but_the_overlay_imports_the_packages() -> None:
+    root = Path(__file__).parents[3]
+    sources = [path for package in ("cli.py", "foundation", "media", "dht", "swarm") for path in [*root.glob(package)]]
+    files = [file for source in sources for file in ([source] if source.is_file() else source.rglob("*.py"))]
+    importing = {
+        file.name for file in files if re.search(r"^\s*(from|import) (kademlia|rpcudp)", file.read_text(), re.M)
+    }
+    assert importing == {"overlay.py", "overlay_table.py"}
+    assert not any("pickle" in file.read_text() for file in (root / "dht").glob("*.py"))
