@@ -47,6 +47,11 @@ class ClientPeer:
         return self._connection.connectionState == "connected"
 
     @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, whichever side ended it, or never came about."""
+        return self._closed.is_set()
+
+    @property
     def lost(self) -> bool:
         """Whether a connection that once was has ended without `close`."""
         return self._was_connected and not self._closing and self._closed.is_set()

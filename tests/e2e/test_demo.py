@@ -21,6 +21,10 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def running() -> set[int]:
+    return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+
+
 async def demo(*options: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", "demo", *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -53,5 +57,5 @@ async def test_the_endless_demo_says_what_to_open_and_ends_on_ctrl_c_with_all_it
         out, _ = await process.communicate()
     assert process.returncode == 0, "".join(lines)
     assert len(children) >= 5
-    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    assert not children & running()
     assert "/watch/" in out.decode()

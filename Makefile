@@ -1,0 +1,67 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# They need python3 (3.11 or newer, with venv), make, and a network for packages.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+SOURCES := cli.py foundation media dht swarm tests examples benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-live test lint types unit e2e bench chromium clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed  ## Install, run four nodes on this machine, check that the swarm works
+	@$(BIN)/swarmd demo --check
+
+demo-live: $(VENV)/installed  ## The same for people: the tree as it grows, until Ctrl-C
+	@$(BIN)/swarmd demo
+
+test: lint types chromium  ## Install, lint, check types, run all tests
+	@$(BIN)/pytest
+
+lint: $(VENV)/installed-dev  ## Style, and the walls between the packages
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/lint-imports
+
+types: $(VENV)/installed-dev  ## mypy, strict
+	@$(BIN)/mypy
+
+unit: $(VENV)/installed-dev  ## The quick tests only
+	@$(BIN)/pytest tests/unit
+
+e2e: chromium  ## The tests with real processes, clients and a browser
+	@$(BIN)/pytest tests/e2e
+
+bench: $(VENV)/installed-dev  ## What joining, forwarding and being idle cost on this machine
+	@for name in join forward idle; do echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+chromium: $(VENV)/installed-dev
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the browser tests"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium; } \
+			>$(VENV)/chromium.log 2>&1 || echo "browser tests are skipped: chromium cannot be installed, see $(VENV)/chromium.log"; \
+	else echo "browser tests are skipped: chromium is missing, and only root can install it with apt-get"; fi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "swarmd needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing swarmd and what it needs into $(VENV)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing swarmd and its development tools into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $(VENV)/installed $@
+
+clean:  ## Remove what make has made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
