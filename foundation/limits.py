@@ -449,3 +449,19 @@ full_retry_seconds = 5
 
 offered_sessions_max = 20_000
 """Whose ICE names are kept to tell a restart from trickling: 100 bytes each, and more than a node ever serves."""
+
+# --- swarm: the node -------------------------------------------------------------------------------------------------
+relaying_tasks_max = 1024
+"""Lookups and dials under way: each belongs to one stream that is wanted, and ends within seconds."""
+
+session_tasks_max = 4096
+"""Announcements and withdrawals under way: one of each for every producer that came or went in a second."""
+
+withdraw_seconds_max = 1.0
+"""How long a node that ends waits for its tombstones to be acknowledged; after that its leases run out by themselves."""
+
+node_tasks_max = 16
+"""A handful of chores that run as long as the node does."""
+
+resolve_pause_seconds_max = 60.0
+"""Between two questions to the name server about a `--join` name that is not known yet."""

@@ -14,7 +14,7 @@ from media.dtls import DtlsIdentity
 from media.endpoint import Endpoint
 from media.peer import RemotePeer
 from media.port import UdpPort
-from media.srtp import PROFILES, Srtp, SrtpKeys
+from media.srtp import PROFILES, SendBuffer, Srtp, SrtpKeys
 from media.transport import Transport
 
 WAIT_SECONDS = 20.0
@@ -128,36 +128,28 @@ class Client:
 
     def client_hello(self) -> bytes:
         """The first flight of a new DTLS client."""
-        profiles = b":".join(profile.name.encode() for profile in reversed(PROFILES))
-        context = SSL.Context(SSL.DTLS_METHOD)
-        context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
-        certificate = self.identity.certificate
-        context.use_certificate(certificate._cert)
-        context.use_privatekey(certificate._key)
-        context.set_tlsext_use_srtp(profiles)
-        self.ssl = SSL.Connection(context)
+        self.ssl = self._connection()
         self.ssl.set_connect_state()
         return self._step()
 
     async def shake_hands(self) -> None:
         """As a DTLS client, with the SRTP profiles in the reverse of our order."""
         self.send(self.client_hello())
-        assert self.ssl is not None
-        while not self._finished():
-            data = await self.receive()
-            if 20 <= data[0] <= 63:
-                self.ssl.bio_write(data)
-                self._flush(self._step())
-        self.srtp = Srtp(self._keys())
+        await self._until_finished()
+        self.srtp = Srtp(self._keys(is_server=False))
+
+    async def shake_hands_as_server(self) -> None:
+        """The last flight is ours, so that media may follow on its heels."""
+        self.ssl = self._connection()
+        self.ssl.set_accept_state()
+        await self._until_finished()
+        self.srtp = Srtp(self._keys(is_server=True))
 
     def protected(self, packet: bytes) -> bytes:
         assert self.srtp is not None
-        buffer = bytearray(packet)
-        from media.srtp import SendBuffer
-
-        shared = SendBuffer()
-        shared.view[: len(buffer)] = buffer
-        return bytes(shared.view[: self.srtp.protect_at(shared.cdata, 0, len(buffer))])
+        buffer = SendBuffer()
+        buffer.view[: len(packet)] = packet
+        return bytes(buffer.view[: self.srtp.protect_at(buffer.cdata, 0, len(packet))])
 
     def goodbye(self) -> None:
         assert self.ssl is not None
@@ -166,6 +158,22 @@ class Client:
 
     def close(self) -> None:
         self.port.close()
+
+    def _connection(self) -> SSL.Connection:
+        context = SSL.Context(SSL.DTLS_METHOD)
+        context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+        context.use_certificate(self.identity.certificate._cert)
+        context.use_privatekey(self.identity.certificate._key)
+        context.set_tlsext_use_srtp(b":".join(profile.name.encode() for profile in reversed(PROFILES)))
+        return SSL.Connection(context)
+
+    async def _until_finished(self) -> None:
+        assert self.ssl is not None
+        while not self._finished():
+            data = await self.receive()
+            if 20 <= data[0] <= 63:
+                self.ssl.bio_write(data)
+                self._flush(self._step())
 
     def _finished(self) -> bool:
         assert self.ssl is not None
@@ -187,14 +195,14 @@ class Client:
         if data:
             self.send(data)
 
-    def _keys(self) -> SrtpKeys:
+    def _keys(self, *, is_server: bool) -> SrtpKeys:
         assert self.ssl is not None
         profile = next(p for p in PROFILES if p.name.encode() == self.ssl.get_selected_srtp_profile())
         key, salt = profile.key_bytes, profile.salt_bytes
         material = self.ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (key + salt))
-        local = material[:key] + material[2 * key : 2 * key + salt]
-        remote = material[key : 2 * key] + material[2 * key + salt :]
-        return SrtpKeys(profile, local, remote)
+        client = material[:key] + material[2 * key : 2 * key + salt]
+        server = material[key : 2 * key] + material[2 * key + salt :]
+        return SrtpKeys(profile, server, client) if is_server else SrtpKeys(profile, client, server)
 
     def _on_burst(self, burst: list[tuple[bytes, Address]], now: float) -> None:
         self.received += [data for data, _ in burst]
@@ -269,6 +277,12 @@ class Bench:
         for endpoint in self.endpoints:
             await endpoint.close()
             assert endpoint.transports == 0
+
+
+@pytest.fixture(scope="session")
+def bench_type() -> type[Bench]:
+    """For a test that runs a loop of its own."""
+    return Bench
 
 
 @pytest.fixture
