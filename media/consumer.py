@@ -1,0 +1,209 @@
+"""Consumer (mediasoup's term): one outgoing copy of a producer to one transport, a viewer's or a link's."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from foundation.errors import LocalError
+from media.keyframe import keyframes_known
+from media.parameters import Kind, TrackParameters
+from media.rewriter import extension_ids
+from media.srtp import Srtp
+
+if TYPE_CHECKING:
+    from media.producer import Producer
+
+_before_all = -(1 << 62)
+"""Below every extended sequence number; a late packet's may be negative."""
+
+_none_sent = (_before_all, 0, 0.0)
+
+
+class Destination(Protocol):
+    """What the packet path needs of a connected transport."""
+
+    @property
+    def srtp(self) -> Srtp | None: ...
+
+    @property
+    def sockaddr(self) -> tuple[Any, ...] | None:
+        """Where the remote end is now: ICE may move it."""
+
+
+class Format(NamedTuple):
+    """What makes one packet's copies for two consumers alike but for sequence number, timestamp and SSRC.
+
+    `extension_ids` are pairs of the producer's id and the consumer's. A pipe has neither those nor a payload type of
+    its own: it passes on what came.
+    """
+
+    pipe: bool
+    payload_type: int
+    extension_ids: tuple[tuple[int, int], ...]
+    tag_bytes: int
+
+
+class ConsumerTrack:
+    """One outgoing SSRC. Its numbering is that of `media.rewriter.Rewriter`, which says more about it.
+
+    The packet path reads the fields, and writes `newest` and the counts, directly: once per burst, not per packet.
+    """
+
+    __slots__ = (
+        "_before",
+        "_next_sequence",
+        "_source_is_new",
+        "bytes_",
+        "clock_rate",
+        "destination",
+        "extension_ids",
+        "format",
+        "newest",
+        "on_flow",
+        "on_ssrc_used",
+        "packets",
+        "parameters",
+        "pipe",
+        "running",
+        "sequence_offset",
+        "srtp",
+        "srtp_context",
+        "ssrc",
+        "start",
+        "timestamp_offset",
+        "unsent",
+        "waits_for_keyframe",
+    )
+
+    def __init__(self, source: TrackParameters, parameters: TrackParameters, pipe: bool, first_number: int) -> None:
+        """`first_number`, a viewer's first sequence number, is below 2^15: so the first roll-over cannot be missed."""
+        if parameters.ssrc is None:
+            raise LocalError("a consumer track needs an SSRC")
+        self.parameters = parameters
+        self.clock_rate = source.codec.clock_rate
+        self.ssrc = parameters.ssrc
+        self.pipe = pipe
+        self.waits_for_keyframe = not pipe and keyframes_known(source.codec.name)
+        self.extension_ids = () if pipe else tuple(sorted(extension_ids(source, parameters).items()))
+        self.destination: Any = None
+        """A `Destination` once connected."""
+        self.srtp: Srtp | None = None
+        self.srtp_context: Any = None
+        """libsrtp's own session in `srtp`, which keeps it alive."""
+        self.format: Format | None = None
+        self.running = False
+        self.start = _before_all
+        """The source's extended sequence number below which nothing is sent."""
+        self.sequence_offset = 0
+        self.timestamp_offset = 0
+        self.newest = _none_sent
+        """Of the packet with the highest number in this run: the source's sequence and timestamp, and when it went."""
+        self.packets = 0
+        self.bytes_ = 0
+        self.unsent = 0
+        """Packets the socket would not take."""
+        self.on_flow: Callable[[], None] = _nothing
+        """Called when packets flow for the first time, or after `Fanout.rest`."""
+        self.on_ssrc_used: Callable[[], None] = _nothing
+        """Called when a pipe gets another source, before its first packet: `ssrc` must be replaced by a fresh one."""
+        self._next_sequence = first_number
+        self._before: tuple[int, float] | None = None
+        self._source_is_new = False
+
+    @property
+    def kind(self) -> Kind:
+        return self.parameters.kind
+
+    def connect(self, destination: Destination) -> None:
+        """From now on packets can be protected and sent."""
+        assert destination.srtp is not None
+        self.destination, self.srtp, self.srtp_context = destination, destination.srtp, destination.srtp._out
+        payload_type = -1 if self.pipe else self.parameters.codec.payload_type
+        self.format = Format(self.pipe, payload_type, self.extension_ids, self.srtp.tag_bytes)
+
+    def begin(self, sequence: int, timestamp: int, now: float) -> None:
+        """Starts a run with this packet of the source."""
+        self.running = True
+        self.start = sequence
+        self.newest = sequence, timestamp, now
+        if not self.pipe:
+            self.sequence_offset = self._next_sequence - sequence
+            if self._source_is_new and self._before is not None:
+                last, sent_at = self._before
+                ticks = max(1, round((now - sent_at) * self.clock_rate))
+                self.timestamp_offset = (last + ticks - timestamp) & 0xFFFFFFFF
+        self._source_is_new = False
+
+    def source_changed(self) -> None:
+        """Ends the run: the next packets are of another source, or of one that numbers anew."""
+        self._end()
+        self.start = _before_all
+        self._source_is_new = True
+        if self.pipe and self.newest is not _none_sent:
+            self.newest = _none_sent
+            self.on_ssrc_used()
+
+    def skip(self) -> None:
+        """Ends the run: a slow viewer goes on with the next keyframe, and sees no gap in the numbers."""
+        if self.running:
+            self.start = self.newest[0] + 1
+            self._end()
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "codec": self.parameters.codec.name,
+            "ssrc": self.ssrc,
+            "packets": self.packets,
+            "bytes": self.bytes_,
+            "unsent": self.unsent,
+        }
+
+    def _end(self) -> None:
+        if self.running:
+            sequence, timestamp, sent_at = self.newest
+            self.running = False
+            self._next_sequence = sequence + self.sequence_offset + 1
+            self._before = (timestamp + self.timestamp_offset) & 0xFFFFFFFF, sent_at
+
+
+class Consumer:
+    """The tracks of one producer that go to one transport; `pipe` when it is a link."""
+
+    def __init__(self, producer: "Producer", tracks: Iterable[ConsumerTrack], pipe: bool) -> None:
+        """Raises `LocalError` when the producer is closed or full, or has no such track."""
+        self.producer = producer
+        self.tracks: dict[Kind, ConsumerTrack] = {track.kind: track for track in tracks}
+        self.pipe = pipe
+        self.closed = False
+        self.on_close: list[Callable[[str], None]] = []
+        """Called once, with the reason: "ended" when the producer closed."""
+        producer.attach(self)
+
+    def connect(self, destination: Destination) -> None:
+        """Lets packets flow: the transport is connected. A viewer's video asks for a keyframe to start with."""
+        if self.closed:
+            return
+        for kind, track in self.tracks.items():
+            track.connect(destination)
+            self.producer.tracks[kind].fanout.add(track)
+            if track.waits_for_keyframe:
+                self.producer.request_keyframe(kind)
+
+    def close(self, reason: str = "closed") -> None:
+        """Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for kind, track in self.tracks.items():
+            self.producer.tracks[kind].fanout.remove(track)
+        self.producer.detach(self)
+        for callback in self.on_close:
+            callback(reason)
+
+    def stats(self) -> list[dict[str, Any]]:
+        """Per track: kind, codec, ssrc, packets, bytes, unsent."""
+        return [track.stats() for track in self.tracks.values()]
+
+
+def _nothing() -> None:
+    """Nobody listens."""

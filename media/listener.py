@@ -1,0 +1,88 @@
+"""RtpListener (mediasoup's term): which track of a session an incoming SSRC belongs to. Sans-IO.
+
+A bound SSRC is one look-up. Another one is bound to the track it was signalled for, or else to the one track that fits
+its MID header extension and payload type (RFC 8843 section 9.2). Piped tracks are bound by SSRC, or by the MID in a
+source description (section 15.1 there): on a link many streams have the same payload types.
+"""
+
+from collections.abc import Collection
+
+from media.parameters import TrackParameters
+from media.producer import ProducerTrack
+from media.rtp import RtpHeader
+from media.sdes import MID_URI
+from media.source import Source
+
+Elements = list[tuple[int, int, int]]
+
+
+class RtpListener:
+    """The tracks one session receives."""
+
+    def __init__(self) -> None:
+        self.bound: dict[int, ProducerTrack] = {}
+        """By the SSRC of their source."""
+        self._signalled: dict[int, ProducerTrack] = {}
+        self._tracks: list[ProducerTrack] = []
+
+    def add(self, tracks: Collection[ProducerTrack]) -> None:
+        """Listens for these tracks."""
+        self._tracks += tracks
+        self._signalled.update({track.parameters.ssrc: track for track in tracks if track.parameters.ssrc is not None})
+
+    def remove(self, tracks: Collection[ProducerTrack]) -> list[int]:
+        """Listens for them no more; the SSRCs that were theirs."""
+        self._tracks = [track for track in self._tracks if track not in tracks]
+        self._signalled = {ssrc: track for ssrc, track in self._signalled.items() if track not in tracks}
+        freed = [ssrc for ssrc, track in self.bound.items() if track in tracks]
+        for ssrc in freed:
+            self.unbind(ssrc)
+        return freed
+
+    def knows_payload_type(self, payload_type: int) -> bool:
+        return any(track.parameters.codec.payload_type == payload_type for track in self._tracks)
+
+    def track_for(self, packet: bytes, header: RtpHeader, elements: Elements, now: float) -> ProducerTrack | None:
+        """Binds the packet's SSRC, which is not bound, to its track; None when no track fits, or may change yet."""
+        track = self._signalled.get(header.ssrc) or self._fitting(packet, header, elements)
+        return self._take(track, header.ssrc, now)
+
+    def described(self, ssrc: int, mid: str, now: float) -> ProducerTrack | None:
+        """Binds an SSRC to the one track with this MID; None when nothing changes."""
+        if ssrc in self.bound:
+            return None
+        found = [track for track in self._tracks if track.parameters.mid == mid]
+        return self._take(found[0], ssrc, now) if len(found) == 1 else None
+
+    def unbind(self, ssrc: int) -> None:
+        """Its source has ended (BYE); another SSRC may take the track at once."""
+        if (track := self.bound.pop(ssrc, None)) is not None:
+            track.unbind()
+
+    def _fitting(self, packet: bytes, header: RtpHeader, elements: Elements) -> ProducerTrack | None:
+        found = [
+            track
+            for track in self._tracks
+            if track.parameters.codec.payload_type == header.payload_type
+            and not track.producer.piped
+            and _mid(packet, elements, track.parameters) in (None, track.parameters.mid)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _take(self, track: ProducerTrack | None, ssrc: int, now: float) -> ProducerTrack | None:
+        if track is None or not track.may_bind(ssrc, now):
+            return None
+        if track.source is not None:
+            del self.bound[track.source.ssrc]
+        self.bound[ssrc] = track
+        track.bind(Source(ssrc, track.parameters.codec, now), now)
+        return track
+
+
+def _mid(packet: bytes, elements: Elements, parameters: TrackParameters) -> str | None:
+    """What the MID extension of a packet says under the id agreed for this track; None without one."""
+    agreed = parameters.extension_id(MID_URI)
+    for identifier, position, length in elements:
+        if identifier == agreed:
+            return packet[position : position + length].decode("utf-8", "replace")
+    return None

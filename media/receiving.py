@@ -1,0 +1,138 @@
+"""What one session receives: RTP sorted by track and passed on in bursts, and the RTCP that answers it. Sans-IO."""
+
+import random
+from collections.abc import Iterable
+
+from aiortc.rtp import RtcpSrPacket
+
+from foundation.errors import RemoteError
+from media.congestion import CongestionFeedback
+from media.counters import Counters
+from media.forward import Burst
+from media.keyframe import starts_keyframe
+from media.keyframe_sender import KeyframeSender
+from media.listener import RtpListener
+from media.producer import Producer, ProducerTrack
+from media.reports import ReceiverReports, joined, receiver_reports
+from media.rtp import elements, parse_header
+
+
+class RtpReceiver:
+    """The producers of one session, from the packet path's side."""
+
+    def __init__(self, counters: Counters, rng: random.Random) -> None:
+        self._counters = counters
+        self._listener = RtpListener()
+        self._congestion = CongestionFeedback()
+        self._keyframes = KeyframeSender()
+        self._reports = ReceiverReports(rng)
+
+    def add(self, producer: Producer) -> None:
+        """Takes packets for its tracks from now on."""
+        self._listener.add(producer.tracks.values())
+        if not producer.piped:
+            self._congestion.agree(track.parameters for track in producer.tracks.values())
+
+    def remove(self, producer: Producer) -> list[int]:
+        """Takes no more; the SSRCs that fed its tracks."""
+        for track in producer.tracks.values():
+            self._keyframes.forget(track)
+        return self._listener.remove(producer.tracks.values())
+
+    def hears(self, ssrc: int) -> bool:
+        """Whether a track is fed by this SSRC."""
+        return ssrc in self._listener.bound
+
+    def received(self, packets: Iterable[bytes], now: float) -> None:
+        """Takes the packets of one burst, in order of arrival: each track's are forwarded as one burst."""
+        bursts: dict[ProducerTrack, Burst] = {}
+        for packet in packets:
+            self._counters.rtp_received += 1
+            try:
+                self._sort(packet, bursts, now)
+            except RemoteError:
+                self._counters.rtp_malformed += 1
+        _forward(bursts)
+        self._reports.received(now)
+
+    def sender_reported(self, report: RtcpSrPacket, now: float) -> None:
+        """Takes what a source said of its clock."""
+        track = self._listener.bound.get(report.ssrc)
+        if track is None or track.source is None:
+            self._counters.rtcp_unknown_ssrc += 1
+            return
+        info = report.sender_info
+        track.source.sender_report(info.ntp_timestamp, info.rtp_timestamp, now)
+
+    def described(self, ssrc: int, mid: str, now: float) -> None:
+        """An SSRC was said to belong to the track with this MID."""
+        self._listener.described(ssrc, mid, now)
+
+    def ended(self, ssrc: int) -> None:
+        """A source said BYE: another may take its track at once."""
+        self._listener.unbind(ssrc)
+
+    def want_keyframe(self, track: ProducerTrack, now: float) -> None:
+        """Somebody needs a keyframe of a track that is received here."""
+        self._keyframes.want(track, now)
+
+    def poll(self, ssrc: int, cname: str, now: float) -> list[bytes]:
+        """The RTCP compounds that are due, from our `ssrc` of the name `cname`."""
+        requests = self._keyframes.poll(ssrc, now)
+        self._counters.keyframe_requests_sent += len(requests)
+        sources = (track.source for track in self._listener.bound.values() if track.source is not None)
+        blocks = self._reports.poll(now, sources)
+        return joined(requests + self._congestion.poll(ssrc, now)) + receiver_reports(ssrc, cname, blocks)
+
+    def timeout(self) -> float | None:
+        """The time from which `poll` has something."""
+        times = (self._keyframes.timeout(), self._congestion.timeout(), self._reports.timeout())
+        return min((when for when in times if when is not None), default=None)
+
+    def _sort(self, packet: bytes, bursts: dict[ProducerTrack, Burst], now: float) -> None:
+        header = parse_header(packet)
+        found = elements(packet, header)
+        self._congestion.received(packet, header, found, now)
+        track = self._listener.bound.get(header.ssrc)
+        if track is None:
+            _forward(bursts)  # before a track begins anew with another source
+            track = self._listener.track_for(packet, header, found, now)
+            if track is None:
+                self._count_unknown(header.payload_type)
+                return
+        source, codec = track.source, track.parameters.codec
+        assert source is not None
+        sequence = source.received(header, len(packet), now)
+        if sequence is None:
+            self._counters.rtp_refused += 1
+            return
+        if header.payload_type != codec.payload_type:
+            self._counters.rtp_unknown_payload_type += 1
+            return
+        if source.restarts != track.restarts:
+            _forward(bursts)
+            track.restart()
+        keyframe = track.kind == "video" and starts_keyframe(
+            codec.name, packet[header.payload_start : header.payload_end]
+        )
+        if keyframe:
+            track.keyframe_seen(header.timestamp, now)
+        burst = bursts.get(track)
+        if burst is None:
+            burst = bursts[track] = Burst(now)
+        burst.add(packet, header, sequence, keyframe)
+        if burst.full:
+            _forward(bursts)
+
+    def _count_unknown(self, payload_type: int) -> None:
+        if self._listener.knows_payload_type(payload_type):
+            self._counters.rtp_unknown_ssrc += 1
+        else:
+            self._counters.rtp_unknown_payload_type += 1
+
+
+def _forward(bursts: dict[ProducerTrack, Burst]) -> None:
+    for track, burst in bursts.items():
+        track.heard_at = burst.now
+        track.fanout.forward(burst)
+    bursts.clear()
