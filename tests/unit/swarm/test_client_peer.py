@@ -2,12 +2,10 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import aioice
 import pytest
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import SessionDescription
 from av import AudioFrame, VideoFrame
@@ -19,32 +17,7 @@ from swarm.client.testpicture import TestPicture, TestTone, loudness, read_count
 from swarm.client.watch import Watcher
 from swarm.client.whep import WhepPlayer
 from swarm.client.whip import VideoCodec, WhipPublisher
-
-
-class Peer:
-    """The other end: answers one offer, with candidates on loopback only."""
-
-    def __init__(self, *tracks: MediaStreamTrack) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.tracks = tracks
-        self.received: list[MediaStreamTrack] = []
-        self.connection.on("track", self.received.append)
-        self.offer = ""
-        self.ended: list[str] = []
-        self.rewrite: Callable[[str], str] = lambda answer: answer
-
-    async def exchange(self, offer: str) -> tuple[str, str]:
-        self.offer = offer
-        connection = self.connection
-        await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        for track in self.tracks:
-            connection.addTrack(track)
-        answer = await connection.createAnswer()
-        await connection.setLocalDescription(answer)
-        return self.rewrite(connection.localDescription.sdp), "session"
-
-    async def end(self, session: str) -> None:
-        self.ended.append(session)
+from tests.unit.swarm.peers import Peer, peer_with
 
 
 @pytest.fixture(autouse=True)
@@ -61,17 +34,6 @@ def peer_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 async def to_the_end(track: MediaStreamTrack) -> None:
     while True:
         await track.recv()
-
-
-@asynccontextmanager
-async def peer_with(*tracks: MediaStreamTrack) -> AsyncIterator[Peer]:
-    peer = Peer(*tracks)
-    try:
-        yield peer
-    finally:
-        await peer.connection.close()
-        for track in tracks:
-            track.stop()
 
 
 def test_the_private_names_of_aioice_are_still_there() -> None:
