@@ -40,7 +40,7 @@ transports_max = 4096
 """Clients and links together, 100 KB each with their OpenSSL state; one core forwards to fewer."""
 
 transports_unconnected_max = 512
-"""Set up at once: a crowd of 500 viewers in the same second; a handshake costs 2 ms, so they need a second of CPU."""
+"""Set up at once: a crowd of 500 viewers in the same second; a handshake costs 1.5 ms, so they need a second of CPU."""
 
 links_incoming_max = 64
 """Links which others dialed and whose handshake is not done: a swarm that restarts; more try again after 5 s."""

@@ -26,6 +26,7 @@ from aiortc.rtcsctptransport import (
     Chunk,
     DataChunk,
     ForwardTsnChunk,
+    InitChunk,
     RTCSctpCapabilities,
     RTCSctpTransport,
     SackChunk,
@@ -295,6 +296,8 @@ class _Sctp(RTCSctpTransport):
             raise ConnectionError(self.failure) from exc
 
     async def _receive_chunk(self, chunk: Chunk) -> None:
+        if isinstance(chunk, InitChunk) and self._association_state is self.State.ESTABLISHED:
+            return  # an INIT that was overtaken: aiortc would count the peer's messages from the beginning again
         if isinstance(chunk, DataChunk) and (chunk.stream_id != _CONTROL_STREAM or not chunk.user_data):
             raise RemoteError("the peer sent something else than a control message")
         if isinstance(chunk, ForwardTsnChunk):

@@ -100,7 +100,9 @@ def test_the_wire_is_read_and_written_by_these_two_methods():
     assert "self.transport._send(data)" in source
 
 
-@pytest.mark.parametrize("name", ["_advertised_rwnd", "_rto", "_sack_misordered", "_inbound_streams", "State"])
+@pytest.mark.parametrize(
+    "name", ["_association_state", "_advertised_rwnd", "_rto", "_sack_misordered", "_inbound_streams", "State"]
+)
 async def test_an_sctp_transport_has_the_attribute(sctp, name):
     assert hasattr(sctp, name)
 
@@ -133,6 +135,8 @@ def test_the_chunks_have_the_fields_that_are_checked():
     assert aiortc_sctp.SackChunk().gaps == []
     assert aiortc_sctp.InboundStream().reassembly == []
     assert aiortc_sctp.ForwardTsnChunk
+    assert aiortc_sctp.InitChunk
+    assert aiortc_sctp.RTCSctpTransport.State.ESTABLISHED
     assert (aiortc_sctp.WEBRTC_BINARY, aiortc_sctp.WEBRTC_BINARY_EMPTY) == (53, 57)
     assert aiortc_sctp.SCTP_RTO_MIN == 1
 

@@ -219,6 +219,37 @@ async def test_a_handshake_that_cannot_succeed_ends_with_a_reason(pair):
     assert await both.server.ended() == "the DTLS handshake failed"
 
 
+async def test_lost_datagrams_of_the_handshake_are_sent_again(pair):
+    both = pair(control=True)
+    lost = []
+
+    def lossy(data: bytes) -> None:
+        if not lost:
+            lost.append(data)
+        else:
+            both.client.association.receive(data)
+
+    both.server.association._wire._transmit = lossy  # the server's first flight is lost
+    await both.connected()
+    both.client.association.send_control(b"here")
+    await both.server.until(lambda end: end.messages)
+    assert lost
+
+
+async def test_an_init_that_was_overtaken_changes_nothing(pair):
+    both = await pair(control=True).connected()
+    both.client.association.send_control(b"one")
+    await both.server.until(lambda end: end.messages)
+    init = InitChunk()
+    init.initiate_tag = both.client.association._sctp._local_verification_tag
+    init.initial_tsn = both.client.association._sctp._local_tsn - 1
+    await both.client.hostile(serialize_packet(5000, 5000, 0, init))
+    for message in (b"two", b"three"):
+        both.client.association.send_control(message)
+    await both.server.until(lambda end: len(end.messages) == 3)
+    assert both.server.messages == [b"one", b"two", b"three"]
+
+
 async def test_random_dtls_datagrams_do_not_disturb_a_connected_association(pair):
     both = await pair(control=True).connected()
     for first in range(20, 64):
