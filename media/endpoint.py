@@ -210,7 +210,7 @@ class Endpoint:
             transport.flush(now)
 
     def _stun_received(self, data: bytes, address: Address, now: float) -> None:
-        """Cheap tests first: a datagram for an unknown user costs 2 µs, one with a wrong password 10, a valid one 37."""
+        """Cheap tests first: a check for an unknown user costs 2 µs, one with a wrong password 10, a valid one 37."""
         try:
             kind = stun.kind_of(data)
             if kind is stun.StunKind.REQUEST:

@@ -244,10 +244,11 @@ async def test_an_init_that_was_overtaken_changes_nothing(pair):
     init.initiate_tag = both.client.association._sctp._local_verification_tag
     init.initial_tsn = both.client.association._sctp._local_tsn - 1
     await both.client.hostile(serialize_packet(5000, 5000, 0, init))
-    for message in (b"two", b"three"):
+    more = [bytes([index]) * 30_000 for index in range(5)]
+    for message in more:
         both.client.association.send_control(message)
-    await both.server.until(lambda end: len(end.messages) == 3)
-    assert both.server.messages == [b"one", b"two", b"three"]
+    await both.server.until(lambda end: len(end.messages) == 6)
+    assert both.server.messages == [b"one", *more]
 
 
 async def test_random_dtls_datagrams_do_not_disturb_a_connected_association(pair):
