@@ -56,6 +56,7 @@ class EndReason(StrEnum):
     LOST = "lost"
     NOT_A_CHILD = "not-a-child"
     SILENT = "silent"
+    IDLE = "idle"
 
 
 class ErrorCode(StrEnum):

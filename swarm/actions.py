@@ -1,0 +1,117 @@
+"""What the relay tree asks its shell to do, and how a wish for a stream can end."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from foundation.identity import NodeId
+from media.parameters import TrackParameters
+from swarm.messages import Accepted, Message, TreeNode
+from swarm.record import Contact
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Find the owner of a producer and answer with `owner_found`; `fresh`: not from a cache, that one was wrong."""
+
+    producer: UUID
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Get a link to this node up and answer with `link_up`, or with `link_failed`."""
+
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a control message on the link to `node`."""
+
+    node: NodeId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Open a pipe of the producer to `child`, fill its tracks into `answer` and send that; or call `accept_failed`."""
+
+    child: NodeId
+    answer: Accepted
+
+
+@dataclass(frozen=True, slots=True)
+class StopPipe:
+    """Close the pipe of the producer to `child`, if it is still there."""
+
+    child: NodeId
+    producer: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Take the producer from `parent`: with these tracks it comes in on the link.
+
+    When the producer is here already it stays, with all its consumers; only its source changes.
+    """
+
+    producer: UUID
+    parent: NodeId
+    tracks: tuple[TrackParameters, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Close the piped producer: this node carries it no longer."""
+
+    producer: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The stream is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Nobody owns it, or its owner cannot be reached."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """It is live, and no carrier that was asked has room; `candidates` carry it and were not asked."""
+
+    candidates: tuple[Contact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """It was here and has ended."""
+
+    reason: str
+
+
+Outcome = Carried | NotFound | Full | Over
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """For all local viewers of a producer; unless it is carried they are forgotten, and their slots are free."""
+
+    producer: UUID
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TreeKnown:
+    """The answer to `tree`: parents before children, the owner first; empty when nobody knows the producer."""
+
+    producer: UUID
+    nodes: tuple[TreeNode, ...]
+    left_out: int = 0
+
+
+Action = Lookup | Connect | Send | Accept | StopPipe | Attach | Detach | Settled | TreeKnown

@@ -1,0 +1,210 @@
+"""How a carrier gives a stream on: who is accepted, who is delegated, who is let go."""
+
+from foundation import limits
+from foundation.errors import RemoteError
+from foundation.identity import NodeId
+from swarm.actions import Accept, StopPipe
+from swarm.carriage import Carriage, Child
+from swarm.delegation import Delegation
+from swarm.messages import (
+    Accepted,
+    Consume,
+    Delegated,
+    Ended,
+    EndReason,
+    Leave,
+    Lineage,
+    RefusalReason,
+    Refused,
+    Release,
+    Report,
+)
+from swarm.policy import Candidate
+from swarm.pull import Pull
+from swarm.relay_state import RelayState
+from swarm.reports import Reports
+
+
+class Downstream:
+    """Every child is a reservation until it reports, and has to go on reporting: no slot is lost to a silent one."""
+
+    def __init__(self, state: RelayState, delegation: Delegation, reports: Reports) -> None:
+        self._state = state
+        self._delegation = delegation
+        self._reports = reports
+
+    def consume(self, node: NodeId, asked: Consume, now: float) -> None:
+        """A node asks to be fed."""
+        carriage = self._state.carriages.get(asked.producer)
+        pull = self._state.pulls.get(asked.producer)
+        if carriage is not None and carriage.fed:
+            self._answer(carriage, node, asked, now)
+        elif pull is None:
+            self._refuse(node, asked, RefusalReason.NOT_CARRIED)
+        else:
+            self._hold(pull, node, asked, now)
+
+    def answer_held(self, pull: Pull, now: float) -> None:
+        """A pull has ended: those that waited for it get their answers."""
+        for node, asked in list(pull.held.items()):
+            self._state.deadlines.clear(("held", asked.producer, node))
+            self.consume(node, asked, now)
+        pull.held.clear()
+
+    def held_expired(self, pull: Pull, node: NodeId) -> None:
+        """A CONSUME has waited as long as it may."""
+        asked = pull.held.pop(node, None)
+        if asked is not None:
+            self._refuse(node, asked, RefusalReason.NOT_CARRIED)
+
+    def report(self, node: NodeId, report: Report, now: float) -> None:
+        """A child tells about itself and its subtree, and that it is there."""
+        carriage = self._state.carriages.get(report.producer)
+        child = carriage.children.get(node) if carriage else None
+        if carriage is None or child is None:
+            self._state.send(node, Ended(report.request, report.producer, EndReason.NOT_A_CHILD))
+            return
+        if child.request != report.request:
+            self._state.counters["report_stale"] += 1
+            return
+        child.report, child.below = report, self._verified(carriage, report)
+        self._state.deadlines.set(_child_key(carriage, node), now + limits.child_silence_seconds_max)
+        self._reports.changed(now)
+
+    def leave(self, node: NodeId, left: Leave | Release, now: float) -> None:
+        """A child needs the stream no more, or never took it."""
+        carriage = self._state.carriages.get(left.producer)
+        child = carriage.children.get(node) if carriage else None
+        if carriage is None or child is None or child.request != left.request:
+            self._state.counters["leave_stale"] += 1
+            return
+        self._drop(carriage, node, now)
+
+    def silent(self, carriage: Carriage, node: NodeId, now: float) -> None:
+        """A child has not reported for too long."""
+        child = carriage.children[node]
+        self._state.counters["children_silent"] += 1
+        self._drop(carriage, node, now)
+        self._state.send(node, Ended(child.request, carriage.producer, EndReason.SILENT))
+
+    def accept_failed(self, carriage: Carriage, node: NodeId, now: float) -> None:
+        """The pipe to an accepted child could not be opened."""
+        child = carriage.children[node]
+        self._drop(carriage, node, now)
+        self._state.send(node, Refused(child.request, carriage.producer, RefusalReason.FAILED))
+
+    def link_down(self, node: NodeId, now: float) -> None:
+        """Everything this node took from here, or waited for, is gone with its link."""
+        for carriage in self._state.carriages.values():
+            if node in carriage.children:
+                self._drop(carriage, node, now)
+        for pull in self._state.pulls.values():
+            if pull.held.pop(node, None) is not None:
+                self._state.deadlines.clear(("held", pull.producer, node))
+
+    def end(self, carriage: Carriage, reason: EndReason, now: float) -> None:
+        """The stream ends here: all children are told."""
+        for child in list(carriage.children.values()):
+            self._drop(carriage, child.node, now)
+            self._state.send(child.node, Ended(child.request, carriage.producer, reason))
+
+    def tell_lineage(self, carriage: Carriage) -> None:
+        """This carrier hangs elsewhere now: its children learn it."""
+        for child in carriage.children.values():
+            self._state.send(child.node, Lineage(child.request, carriage.producer, carriage.rank, carriage.lineage))
+
+    def candidates_for_viewer(self, carriage: Carriage, now: float) -> list[Candidate]:
+        """Carriers below with room for a viewer, best first; the first is meant to be taken, and debited."""
+        ranked = self._delegation.ranked(carriage, for_relay=False)
+        candidates = [candidate for candidate in ranked if candidate.viewer_room]
+        if candidates:
+            self._delegation.debit(candidates[0].node, now)
+        return candidates[: limits.delegated_candidates_max]
+
+    def _answer(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
+        child = carriage.children.get(node)
+        if child is not None and child.request == asked.request:
+            self._state.counters["consume_duplicate"] += 1
+            return
+        if child is not None:
+            self._drop(carriage, node, now)  # It asks anew: what it had is gone at its end.
+        reason = self._impossible(carriage, node, asked)
+        if reason is not None:
+            self._refuse(node, asked, reason)
+        elif self._state.policy.busy(self._state.load, for_relay=True):
+            self._delegate(carriage, node, asked, now)
+        else:
+            self._accept(carriage, node, asked, now)
+
+    def _impossible(self, carriage: Carriage, node: NodeId, asked: Consume) -> RefusalReason | None:
+        if node in carriage.lineage:
+            return RefusalReason.LOOP
+        if asked.rank_below is not None and carriage.rank >= asked.rank_below:
+            return RefusalReason.RANK
+        if len(carriage.lineage) >= limits.lineage_nodes_max:
+            return RefusalReason.DEPTH
+        return None
+
+    def _accept(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
+        state = self._state
+        carriage.children[node] = Child(node, asked.request)
+        state.child_count += 1
+        state.counters["children_accepted"] += 1
+        state.deadlines.set(_child_key(carriage, node), now + limits.child_confirm_seconds_max)
+        state.do(Accept(node, Accepted(asked.request, asked.producer, carriage.rank, carriage.lineage, ())))
+        state.linger(carriage, now)
+        self._reports.changed(now)
+
+    def _delegate(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
+        candidates = [
+            candidate
+            for candidate in self._delegation.ranked(carriage, for_relay=True, excluded=(*asked.tried, node))
+            if asked.rank_below is None or candidate.rank < asked.rank_below
+        ][: limits.delegated_candidates_max]
+        if not candidates:
+            self._refuse(node, asked, RefusalReason.BUSY)
+            return
+        if asked.delegations < limits.delegations_max:  # Else the asker may go no further, and takes no slot.
+            self._delegation.debit(candidates[0].node, now)
+        self._state.counters["consumes_delegated"] += 1
+        records = tuple(candidate.record.encoded for candidate in candidates)
+        self._state.send(node, Delegated(asked.request, asked.producer, records))
+
+    def _refuse(self, node: NodeId, asked: Consume, reason: RefusalReason) -> None:
+        self._state.counters["consumes_refused"] += 1
+        self._state.send(node, Refused(asked.request, asked.producer, reason))
+
+    def _hold(self, pull: Pull, node: NodeId, asked: Consume, now: float) -> None:
+        """Whoever was sent here before this node's own answer came in waits a moment for it."""
+        asks_it_itself = pull.target is not None and pull.target.node == node
+        if asks_it_itself or (node not in pull.held and len(pull.held) >= limits.held_requests_max):
+            self._refuse(node, asked, RefusalReason.NOT_CARRIED)
+            return
+        pull.held[node] = asked
+        self._state.deadlines.set(("held", asked.producer, node), now + limits.held_seconds_max)
+
+    def _drop(self, carriage: Carriage, node: NodeId, now: float) -> None:
+        del carriage.children[node]
+        self._state.child_count -= 1
+        self._state.deadlines.clear(_child_key(carriage, node))
+        self._state.do(StopPipe(node, carriage.producer))
+        self._state.linger(carriage, now)
+        self._reports.changed(now)
+
+    def _verified(self, carriage: Carriage, report: Report) -> tuple[Candidate, ...]:
+        """The candidates of a report whose records are good; one above this carrier, or itself, is no candidate."""
+        candidates = []
+        for reported in report.candidates:
+            try:
+                record = self._state.read_record(reported.record)
+            except RemoteError:
+                self._state.counters["candidates_invalid"] += 1
+                continue
+            if record.node not in carriage.lineage:
+                rank = max(reported.rank, carriage.rank + 2)
+                candidates.append(Candidate(record, rank, reported.relay_room, reported.viewer_room))
+        return tuple(candidates)
+
+
+def _child_key(carriage: Carriage, node: NodeId) -> tuple[str, object, NodeId]:
+    return "child", carriage.producer, node

@@ -1,0 +1,295 @@
+"""`RelayTree`: which streams this node carries, from whom it takes them, and to whom it gives them. Sans-IO.
+
+Inputs are method calls with `now` (seconds of a monotonic clock); outputs are polled as actions. After every input
+the shell does what `poll` returns, and calls `timer` when the time of `next_timeout` has come.
+"""
+
+import random
+from collections.abc import Callable, Hashable
+from uuid import UUID
+
+from foundation import limits
+from foundation.errors import LocalError
+from foundation.identity import NodeId
+from swarm.actions import Action, Carried
+from swarm.carriage import Carriage
+from swarm.delegation import Delegation
+from swarm.downstream import Downstream
+from swarm.messages import (
+    Accepted,
+    Consume,
+    Delegated,
+    Ended,
+    EndReason,
+    Leave,
+    Lineage,
+    Message,
+    Refused,
+    Release,
+    Report,
+    Tree,
+    TreeReply,
+)
+from swarm.policy import Load, PlacementPolicy
+from swarm.record import Contact, NodeRecord
+from swarm.relay_state import RelayState
+from swarm.reports import Reports
+from swarm.tree_query import TreeQueries
+from swarm.tree_walk import TreeWalks
+from swarm.upstream import Upstream
+
+
+class RelayTree:
+    """The relay trees of all streams, as one node sees them.
+
+    `me` is this node's own record, as decoded from its signed bytes; `read_record` checks a signed record that
+    somebody passed on, and raises `RemoteError`.
+    """
+
+    def __init__(
+        self,
+        me: NodeRecord,
+        policy: PlacementPolicy,
+        rng: random.Random,
+        read_record: Callable[[bytes], NodeRecord],
+    ) -> None:
+        self._state = RelayState(me, policy, rng, read_record)
+        self._delegation = Delegation(self._state)
+        self._reports = Reports(self._state, self._delegation)
+        self._downstream = Downstream(self._state, self._delegation, self._reports)
+        self._upstream = Upstream(self._state, self._downstream, self._reports)
+        self._walks = TreeWalks(self._state)
+        self._queries = TreeQueries(self._state)
+        self.counters = self._state.counters
+
+    # --- outputs ---
+
+    def poll(self) -> Action | None:
+        """The next thing to do, None when there is nothing."""
+        return self._state.outbox.popleft() if self._state.outbox else None
+
+    def next_timeout(self) -> float | None:
+        """When `timer` wants to be called, None for never."""
+        return self._state.deadlines.next()
+
+    @property
+    def load(self) -> Load:
+        """Viewers and children of all streams, reservations included."""
+        return self._state.load
+
+    def busy(self, for_relay: bool = False) -> bool:
+        """Whether the policy allows no more viewers, or no more relays."""
+        return self._state.policy.busy(self._state.load, for_relay)
+
+    def carriage(self, producer: UUID) -> Carriage | None:
+        """How this node carries a stream, to be looked at only; None when it does not."""
+        return self._state.carriages.get(producer)
+
+    def carriages(self) -> list[Carriage]:
+        """All streams of this node, to be looked at only."""
+        return list(self._state.carriages.values())
+
+    def viewers(self, producer: UUID) -> int:
+        """Local viewers of a stream, with those that still wait for it."""
+        return len(self._state.viewers.get(producer, ()))
+
+    def uses_link(self, node: NodeId) -> bool:
+        """Whether any stream or question needs the link to `node`: one that is not used may be closed."""
+        return (
+            any(carriage.parent == node or node in carriage.children for carriage in self._state.carriages.values())
+            or any(
+                node in pull.held or (pull.target is not None and pull.target.node == node)
+                for pull in self._state.pulls.values()
+            )
+            or self._walks.asks(node)
+            or self._queries.asks(node)
+        )
+
+    def pending(self) -> int:
+        """Everything that waits or is counted; 0 when all is over."""
+        state = self._state
+        return (
+            len(state.carriages)
+            + len(state.pulls)
+            + len(state.deadlines)
+            + len(self._walks)
+            + len(self._queries)
+            + len(self._delegation)
+            + state.viewer_count
+            + state.child_count
+        )
+
+    # --- inputs: this node's own publishers and viewers ---
+
+    def produced(self, producer: UUID, now: float) -> None:
+        """A publisher is connected here: this node owns the producer. Raises `LocalError` when it relays it."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and not carriage.owned:
+            raise LocalError("this node relays that producer: it is live elsewhere")
+        if carriage is None:
+            self._state.carriages[producer] = Carriage(producer, lineage=(self._state.node,), owned=True)
+            self._upstream.taken_over(producer, now)
+
+    def unproduced(self, producer: UUID, now: float) -> None:
+        """The publisher is gone."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and carriage.owned:
+            self._upstream.let_go(carriage, EndReason.UNPUBLISHED, now)
+
+    def want(self, producer: UUID, viewer: str, now: float) -> bool:
+        """A local viewer takes a slot, and the stream is fetched; False, and nothing else, when there is no slot.
+
+        `Settled` follows: at once when the stream is here, and at the latest after `pull_seconds_max`.
+        """
+        state = self._state
+        carriage = state.carriages.get(producer)
+        if viewer not in state.viewers.get(producer, ()):
+            known = producer in state.carriages or producer in state.pulls
+            if self.busy() or (not known and len(state.carriages) + len(state.pulls) >= limits.carriages_max):
+                return False
+            state.add_viewer(producer, viewer)
+        if carriage is None:
+            self._upstream.pull(producer, now, fresh=False)
+        elif carriage.fed:
+            state.settle(producer, Carried(), keep_viewers=True)
+        if carriage is not None:
+            state.linger(carriage, now)
+        self._reports.changed(now)
+        return True
+
+    def release_want(self, producer: UUID, viewer: str, now: float) -> None:
+        """A local viewer is gone; one that is not known is none."""
+        if self._state.remove_viewer(producer, viewer):
+            carriage = self._state.carriages.get(producer)
+            if carriage is not None:
+                self._state.linger(carriage, now)
+            self._reports.changed(now)
+
+    def redirect_candidates(self, producer: UUID, now: float) -> list[Contact]:
+        """Carriers below this node with room for a viewer, best first: whom a busy node sends it to."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is None:
+            return []
+        return [candidate.record.contact for candidate in self._downstream.candidates_for_viewer(carriage, now)]
+
+    def owner_of(self, producer: UUID) -> Contact | None:
+        """Who would know more about a stream, as far as a relay knows from its own lookup."""
+        carriage, pull = self._state.carriages.get(producer), self._state.pulls.get(producer)
+        return (carriage.owner if carriage else None) or (pull.owner if pull else None)
+
+    def tree(self, producer: UUID, now: float) -> None:
+        """Collects the whole relay tree of a producer; `TreeKnown` follows."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and carriage.owned:
+            self._walks.collect(carriage, now)
+        else:
+            self._queries.begin(producer, now)
+
+    def renew(self, me: NodeRecord) -> None:
+        """This node's record was signed anew."""
+        assert me.node == self._state.node
+        self._state.me = me
+
+    # --- inputs: answers to actions ---
+
+    def owner_found(self, producer: UUID, owner: Contact | None, now: float) -> None:
+        """The answer to `Lookup`: who holds the producer's lease, None for nobody."""
+        # A lease of this node for what it does not own is one it could not withdraw in time.
+        elsewhere = owner if owner is not None and owner.node != self._state.node else None
+        self._upstream.owner_found(producer, elsewhere, now)
+        self._queries.owner_found(producer, owner, now)
+
+    def link_up(self, record: NodeRecord, now: float) -> None:
+        """A link passed its greeting, whoever dialed; called again when the peer's record is renewed."""
+        known = record.node in self._state.links
+        self._state.links[record.node] = record
+        if not known:
+            self._upstream.link_up(record.node, now)
+            self._queries.link_up(record.node, now)
+
+    def link_failed(self, node: NodeId, now: float) -> None:
+        """No link to this node could be had."""
+        if node not in self._state.links:
+            self._upstream.link_failed(node, now)
+            self._queries.link_lost(node)
+
+    def link_down(self, node: NodeId, now: float) -> None:
+        """A link that was up is gone, and every pipe on it."""
+        if self._state.links.pop(node, None) is not None:
+            self._downstream.link_down(node, now)
+            self._upstream.link_down(node, now)
+            self._walks.link_down(node, now)
+            self._queries.link_lost(node)
+
+    def accept_failed(self, child: NodeId, producer: UUID, now: float) -> None:
+        """The pipe of an `Accept` could not be opened."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and child in carriage.children:
+            self._downstream.accept_failed(carriage, child, now)
+
+    def pipe_lost(self, producer: UUID, now: float) -> None:
+        """The pipe of an `Attach` could not be opened, or ended while its link stays up."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and carriage.parent is not None:
+            self._upstream.pipe_lost(carriage, now)
+
+    # --- inputs: the network and the clock ---
+
+    def message(self, node: NodeId, message: Message, now: float) -> None:
+        """A control message of a node whose link is up; whatever does not fit the moment is counted and forgotten."""
+        if node not in self._state.links:
+            self.counters["message_without_link"] += 1
+            return
+        match message:
+            case Consume():
+                self._downstream.consume(node, message, now)
+            case Report():
+                self._downstream.report(node, message, now)
+            case Leave() | Release():
+                self._downstream.leave(node, message, now)
+            case Accepted():
+                self._upstream.accepted(node, message, now)
+            case Delegated():
+                self._upstream.delegated(node, message, now)
+            case Refused():
+                self._upstream.refused(node, message, now)
+            case Ended():
+                self._upstream.ended(node, message, now)
+            case Lineage():
+                self._upstream.lineage(node, message, now)
+            case Tree():
+                self._walks.asked(node, message, now)
+            case TreeReply():
+                if not self._queries.answered(node, message):
+                    self._walks.answered(node, message, now)
+            case _:
+                self.counters["message_unexpected"] += 1
+
+    def timer(self, now: float) -> None:
+        """Handles every deadline that has come."""
+        while (key := self._state.deadlines.pop_due(now)) is not None:
+            self._expired(key, now)
+
+    def _expired(self, key: Hashable, now: float) -> None:
+        state = self._state
+        match key:
+            case ("reports",):
+                self._reports.due(now)
+            case ("debits",):
+                self._delegation.expire(now)
+            case ("pull", UUID() as producer):
+                self._upstream.pull_expired(state.pulls[producer], now)
+            case ("step", UUID() as producer):
+                self._upstream.step_expired(state.pulls[producer], now)
+            case ("held", UUID() as producer, bytes() as node):
+                self._downstream.held_expired(state.pulls[producer], node)
+            case ("child", UUID() as producer, bytes() as node):
+                self._downstream.silent(state.carriages[producer], node, now)
+            case ("linger", UUID() as producer):
+                self._upstream.let_go(state.carriages[producer], EndReason.IDLE, now)
+            case ("walk", UUID() as producer):
+                self._walks.expired(producer, now)
+            case ("query", UUID() as producer):
+                self._queries.end(producer, ())
+            case _:
+                raise AssertionError(key)

@@ -1,0 +1,90 @@
+"""What the parts of the relay tree share: carriages, pulls, viewers, links, deadlines, and the actions to be done."""
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from foundation import limits
+from foundation.identity import NodeId
+from swarm.actions import Action, Outcome, Send, Settled
+from swarm.carriage import Carriage
+from swarm.deadlines import Deadlines
+from swarm.messages import Message
+from swarm.policy import Load, PlacementPolicy
+from swarm.pull import Pull
+from swarm.record import NodeRecord
+
+_REQUEST_BITS = 63
+
+
+@dataclass(slots=True)
+class RelayState:
+    """`read_record` checks a signed node record somebody passed on; it raises `RemoteError`."""
+
+    me: NodeRecord
+    policy: PlacementPolicy
+    rng: random.Random
+    read_record: Callable[[bytes], NodeRecord]
+    links: dict[NodeId, NodeRecord] = field(default_factory=dict)
+    carriages: dict[UUID, Carriage] = field(default_factory=dict)
+    pulls: dict[UUID, Pull] = field(default_factory=dict)
+    viewers: dict[UUID, set[str]] = field(default_factory=dict)
+    outbox: deque[Action] = field(default_factory=deque)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    counters: Counter[str] = field(default_factory=Counter)
+    viewer_count: int = 0
+    child_count: int = 0
+
+    @property
+    def node(self) -> NodeId:
+        return self.me.node
+
+    @property
+    def load(self) -> Load:
+        return Load(viewers=self.viewer_count, children=self.child_count)
+
+    def do(self, action: Action) -> None:
+        self.outbox.append(action)
+
+    def send(self, node: NodeId, message: Message) -> None:
+        self.outbox.append(Send(node, message))
+
+    def new_request(self) -> int:
+        """An id nobody used before: answers to older requests, of an earlier run too, never fit it."""
+        return self.rng.getrandbits(_REQUEST_BITS)
+
+    def add_viewer(self, producer: UUID, viewer: str) -> None:
+        self.viewers.setdefault(producer, set()).add(viewer)
+        self.viewer_count += 1
+
+    def remove_viewer(self, producer: UUID, viewer: str) -> bool:
+        """Whether this viewer was there."""
+        viewers = self.viewers.get(producer, set())
+        if viewer not in viewers:
+            return False
+        viewers.remove(viewer)
+        self.viewer_count -= 1
+        if not viewers:
+            del self.viewers[producer]
+        return True
+
+    def settle(self, producer: UUID, outcome: Outcome, keep_viewers: bool) -> None:
+        """Tells the local viewers of a producer, if there are any, how their wish ended."""
+        if producer in self.viewers:
+            self.do(Settled(producer, outcome))
+            if not keep_viewers:
+                self.viewer_count -= len(self.viewers.pop(producer))
+
+    def wanted(self, carriage: Carriage) -> bool:
+        """Whether anybody takes the stream from here."""
+        return bool(carriage.children) or carriage.producer in self.viewers
+
+    def linger(self, carriage: Carriage, now: float) -> None:
+        """A relay that nobody needs is let go of a little later; one that is needed is kept."""
+        key = ("linger", carriage.producer)
+        if carriage.owned or self.wanted(carriage):
+            self.deadlines.clear(key)
+        elif key not in self.deadlines:
+            self.deadlines.set(key, now + limits.relay_linger_seconds)
