@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
-OnDialed = Callable[[str, Transport], TransportHandler | None]
+OnDialed = Callable[[str, Address, Transport], TransportHandler | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ class Endpoint:
     def listen(self, local_ufrag: str, password_of: Callable[[str], str | None], on_dialed: OnDialed) -> None:
         """Takes links which other nodes dial: checks for `local_ufrag:remote_ufrag` under `password_of(remote_ufrag)`.
 
-        `on_dialed(remote_ufrag, transport)` is called once for each, before its handshake, and returns the handler, or
-        None to refuse. Any certificate is taken: compare `transport.remote_fingerprint` once it is connected.
+        `on_dialed(remote_ufrag, address, transport)` is called before each handshake and returns the handler, or None
+        to refuse. Any certificate is taken: compare `transport.remote_fingerprint` once it is connected.
         """
         self._listening = _Listening(local_ufrag, password_of, on_dialed)
 
@@ -263,13 +263,15 @@ class Endpoint:
         if not self._table.may_claim(address, None, now, _tie_breaker(check)):
             self.drops.address_held += 1
             return
-        transport = self._dialed_in(listening, remote_ufrag, password, now)
+        transport = self._dialed_in(listening, remote_ufrag, password, address, now)
         if transport is None:
             self.drops.links_refused += 1
             return
         self._checked(transport, check, address, now)
 
-    def _dialed_in(self, listening: _Listening, remote_ufrag: str, password: str, now: float) -> Transport | None:
+    def _dialed_in(
+        self, listening: _Listening, remote_ufrag: str, password: str, address: Address, now: float
+    ) -> Transport | None:
         transport = Transport(
             self._around,
             IceLite(password, limits.link_consent_seconds_max, now),
@@ -280,7 +282,7 @@ class Endpoint:
             link=True,
             handler=Nobody(),
         )
-        handler = self._ask(listening.on_dialed, remote_ufrag, transport)
+        handler = self._ask(listening.on_dialed, remote_ufrag, address, transport)
         if handler is None or transport.state == "closed":
             return None
         transport.handler = handler

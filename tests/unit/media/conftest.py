@@ -243,7 +243,7 @@ class Bench:
         """Takes all links; they appear in the result under the ufrag of who dialed."""
         links: dict[str, tuple[Transport, Recorder]] = {}
 
-        def on_dialed(remote_ufrag: str, transport: Transport) -> Recorder:
+        def on_dialed(remote_ufrag: str, address: Address, transport: Transport) -> Recorder:
             links[remote_ufrag] = (transport, Recorder())
             return links[remote_ufrag][1]
 

@@ -103,7 +103,7 @@ async def test_a_wrong_password_gets_no_answer(bench, monkeypatch):
 async def test_a_dialer_without_a_password_gets_no_answer(bench, monkeypatch):
     monkeypatch.setattr(limits, "ice_dial_seconds_max", 0.15)
     one, other = bench.endpoint(), bench.endpoint()
-    other.listen("listener", lambda remote_ufrag: None, lambda remote_ufrag, transport: bench.recorder())
+    other.listen("listener", lambda remote_ufrag: None, lambda remote_ufrag, address, transport: bench.recorder())
     _, recorder = bench.dial(one, other)
     await recorder.until_closed()
     assert other.port.counters.sent == 0
@@ -114,7 +114,7 @@ async def test_a_link_that_the_node_does_not_want_gets_no_answer(bench, monkeypa
     monkeypatch.setattr(limits, "ice_dial_seconds_max", 0.15)
     one, other = bench.endpoint(), bench.endpoint()
 
-    def refuse(remote_ufrag, transport):
+    def refuse(remote_ufrag, address, transport):
         if how == "error":
             raise RemoteError("no")
         if how == "closed":
@@ -232,7 +232,7 @@ async def test_a_callback_that_fails_costs_only_that_link(bench, caplog, monkeyp
     def fail(remote_ufrag):
         raise ZeroDivisionError
 
-    other.listen("listener", fail, lambda remote_ufrag, transport: None)
+    other.listen("listener", fail, lambda remote_ufrag, address, transport: None)
     other.on_datagram = lambda data, address: fail("")
     _, recorder = bench.dial(one, other)
     one.send_datagram(b"\xd5", other.port.local)
