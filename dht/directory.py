@@ -181,7 +181,7 @@ class Directory:
             now=self._loop.time(),
         )
         if leases:
-            lookup.value_found(self._loop.time())
+            lookup.value_held(self._loop.time())
         await crawl(self._overlay, lookup, partial(self._collect, key, leases))
         found = self._best(leases)
         if found is None:

@@ -53,7 +53,7 @@ class Lookup:
         self._hedge_seconds = hedge_seconds
         self._deadline = now + lookup_seconds_max
         self._values = 0
-        self._value_at = 0.0
+        self._grace_until = 0.0
         self._candidates: dict[NodeId, _Candidate] = {}
         self.learned(known)
 
@@ -84,10 +84,15 @@ class Lookup:
         self._set(node, _State.ANSWERED)
         self.learned(peers)
 
+    def value_held(self, now: float) -> None:
+        """Our own store has a valid record, which may be outdated: it waits for as long as an answer takes."""
+        self._values = 1
+        self._grace_until = now + self._hedge_seconds + GRACE_SECONDS
+
     def value_found(self, now: float) -> None:
-        """Somebody (a node that answered, or our own store) had a valid record."""
+        """A node that answered had a valid record."""
         if not self._values:
-            self._value_at = now
+            self._grace_until = now + GRACE_SECONDS
         self._values += 1
 
     def failed(self, node: NodeId) -> None:
@@ -98,7 +103,7 @@ class Lookup:
         """Whether the answer is as good as it gets: values enough, the nearest all heard, or out of time."""
         if now >= self._deadline or self._values >= _VALUES_ENOUGH:
             return True
-        if self._values and now >= self._value_at + GRACE_SECONDS:
+        if self._values and now >= self._grace_until:
             return True
         if not any(candidate.state is _State.ASKED for candidate in self._candidates.values()):
             exhausted = self.queries >= lookup_queries_max
@@ -111,7 +116,7 @@ class Lookup:
         """When to look again though nothing was heard: a time on the caller's clock."""
         times = [self._deadline]
         if self._values:
-            times.append(self._value_at + GRACE_SECONDS)
+            times.append(self._grace_until)
         for candidate in self._candidates.values():
             if self._pending(candidate, now):
                 times.append(candidate.asked_at + self._hedge_seconds)

@@ -213,7 +213,8 @@ def test_with_a_third_of_the_nodes_dead_everything_is_still_found(count: int) ->
     play(story)
 
 
-def test_a_producer_that_moves_is_found_at_its_new_owner_by_the_higher_epoch() -> None:
+@pytest.mark.parametrize("seed", [SEED, 11, 15])
+def test_a_producer_that_moves_is_found_at_its_new_owner_by_the_higher_epoch(seed: int) -> None:
     async def story(swarm: Swarm) -> None:
         alive = await swarm.grow(20)
         superseded: list[Lease] = []
@@ -227,7 +228,7 @@ def test_a_producer_that_moves_is_found_at_its_new_owner_by_the_higher_epoch() -
         await asyncio.sleep(20)
         assert {lease.owner_id for lease in superseded} == {swarm.nodes[alive[2]].id}
 
-    play(story)
+    play(story, seed)
 
 
 def test_a_node_which_restarts_outranks_its_own_earlier_leases() -> None:

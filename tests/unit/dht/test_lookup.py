@@ -123,6 +123,16 @@ def test_one_value_is_enough_after_the_grace() -> None:
     assert core.done(0.01 + GRACE_SECONDS)
 
 
+def test_a_value_of_our_own_waits_for_one_answer() -> None:
+    core = lookup([peer(n) for n in range(1, 30)], for_value=True)
+    core.value_held(0.0)
+    core.to_ask(0.0)
+    assert not core.done(GRACE_SECONDS)
+    assert core.done(HEDGE + GRACE_SECONDS)
+    core.value_found(0.08)
+    assert core.done(0.08)
+
+
 def test_a_lookup_ends_at_its_deadline() -> None:
     core = lookup([peer(n) for n in range(1, 30)], now=10.0)
     core.to_ask(10.0)
