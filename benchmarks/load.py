@@ -13,9 +13,9 @@ import struct
 from dataclasses import dataclass
 
 import aiohttp
-from media.endpoint import Endpoint
 
 from foundation.address import Address
+from media.endpoint import Endpoint
 
 PAYLOAD_TYPE = 96
 TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"

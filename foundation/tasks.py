@@ -39,6 +39,13 @@ class TaskScope:
         task.add_done_callback(self._finished)
         return task
 
+    async def finish(self, seconds: float) -> None:
+        """Lets what runs come to its end for so long, then closes; the scope takes no more tasks."""
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        await self.close()
+
     async def close(self) -> None:
         """Cancels what runs (but the caller's own task) and waits until it has ended; the scope takes no more tasks."""
         self._closed = True

@@ -75,8 +75,12 @@ class Endpoint:
     def open(cls, host: str, port: int, loop: asyncio.AbstractEventLoop) -> "Endpoint":
         """Binds the port (see `UdpPort.open`), makes the node's certificate and starts to read. Raises `OSError`."""
         endpoint = cls(UdpPort.open(host, port), loop)
-        endpoint.port.start(loop, endpoint._on_burst)
+        endpoint.start()
         return endpoint
+
+    def start(self) -> None:
+        """Begins to read, from a port that the caller bound."""
+        self.port.start(self._loop, self._on_burst)
 
     @property
     def transports(self) -> int:

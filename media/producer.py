@@ -111,10 +111,12 @@ class Producer:
         piped: bool,
         forwarder: Forwarder,
         keyframe_wanted: Callable[[ProducerTrack], None],
+        now: float = 0.0,
     ) -> None:
         """`keyframe_wanted` asks the track's sender for a keyframe, as often as that may be done."""
         self.id = producer_id
         self.piped = piped
+        self.made_at = now
         self.tracks: dict[Kind, ProducerTrack] = {}
         for parameters in tracks:
             if parameters.kind in self.tracks:

@@ -88,7 +88,7 @@ class RtpSession:
         """
         if self.closed:
             raise LocalError("the session is closed")
-        producer = Producer(producer_id, tracks, piped, self._router.forwarder, self._want_keyframe)
+        producer = Producer(producer_id, tracks, piped, self._router.forwarder, self._want_keyframe, self._loop.time())
         self._router.add(producer)
         self.producers[producer_id] = producer
         self._receiver.add(producer)

@@ -47,7 +47,7 @@ class PlacementPolicy(Protocol):
 
 
 class MaxConsumers:
-    """At most so many copies in all. With two or more, the last one is for relays only, so that a tree can grow."""
+    """At most so many copies in all. With two or more, viewers leave one to relays, so that a tree can grow."""
 
     def __init__(self, max_consumers: int) -> None:
         assert max_consumers >= 1
@@ -58,8 +58,9 @@ class MaxConsumers:
         return self.room(load, for_relay) == 0
 
     def room(self, load: Load, for_relay: bool) -> int:
-        slots = self.max_consumers if for_relay else self.max_consumers - self._held_back
-        return max(0, slots - load.viewers - load.children)
+        free = self.max_consumers - load.viewers - load.children
+        for_viewers = self.max_consumers - self._held_back - load.viewers
+        return max(0, free if for_relay else min(free, for_viewers))
 
     def rank(self, candidates: Sequence[Candidate], for_relay: bool) -> list[Candidate]:
         """Those with room first, the shallowest of them first: depth is delay. Then the roomiest."""

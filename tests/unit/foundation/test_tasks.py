@@ -56,3 +56,20 @@ async def test_a_task_may_close_its_own_scope() -> None:
     assert closer is not None
     await closer
     assert other.cancelled()
+
+
+async def test_finishing_lets_tasks_end_and_cancels_what_does_not() -> None:
+    ended = []
+
+    async def one_turn() -> None:
+        await asyncio.sleep(0)
+        ended.append(True)
+
+    scope = TaskScope("test", tasks_max=2)
+    scope.spawn(one_turn(), "short")
+    endless = scope.spawn(forever(), "endless")
+    await scope.finish(0.01)
+    assert ended == [True]
+    assert endless is not None
+    assert endless.cancelled()
+    assert scope.full

@@ -24,12 +24,12 @@ def _candidate(seed: int, rank: int, relay_room: int, viewer_room: int = 0) -> C
         (1, Load(1, 0), 0, 0),
         (2, Load(0, 0), 1, 2),
         (2, Load(1, 0), 0, 1),
-        (2, Load(0, 1), 0, 1),
+        (2, Load(0, 1), 1, 1),
         (2, Load(1, 1), 0, 0),
-        (200, Load(100, 20), 79, 80),
+        (200, Load(100, 20), 80, 80),
     ],
 )
-def test_the_last_slot_is_held_back_for_relays(slots: int, load: Load, viewer_room: int, relay_room: int) -> None:
+def test_viewers_leave_one_slot_to_relays_which_a_relay_may_have_taken(slots: int, load: Load, viewer_room: int, relay_room: int) -> None:
     policy = MaxConsumers(slots)
     assert policy.room(load, for_relay=False) == viewer_room
     assert policy.room(load, for_relay=True) == relay_room

@@ -1,0 +1,113 @@
+"""The media side of a link (mediasoup's PipeTransport): piped producers both ways, and control messages beside them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from media.consumer import Consumer
+from media.parameters import TrackParameters
+from media.producer import Producer
+from media.session import RtpSession
+from media.transport import Transport
+
+
+class PipeTransport:
+    """One DTLS-SRTP transport between two nodes; any number of pipes. A `TransportHandler`.
+
+    Who uses it sets the three callbacks before the first packet arrives.
+    """
+
+    def __init__(self, rtp: RtpSession) -> None:
+        self.rtp = rtp
+        self.on_connected: Callable[[], None] = lambda: None
+        self.on_closed: Callable[[str], None] = lambda reason: None
+        self.on_control: Callable[[bytes], None] = lambda data: None
+        self._transport: Transport | None = None
+        self._out: dict[UUID, Consumer] = {}
+
+    @property
+    def transport(self) -> Transport:
+        assert self._transport is not None, "bind comes first"
+        return self._transport
+
+    @property
+    def remote_fingerprint(self) -> str:
+        """SHA-256 of the certificate the peer showed, once connected."""
+        return self.transport.remote_fingerprint
+
+    @property
+    def rtt_seconds(self) -> float | None:
+        return self.transport.rtt_seconds
+
+    def bind(self, transport: Transport) -> None:
+        """The transport whose handler this is."""
+        self._transport = transport
+        self.rtp.bind(transport)
+
+    def send_control(self, data: bytes) -> None:
+        """Raises `LocalError` when not connected, or when too much is waiting."""
+        self.transport.send_control(data)
+
+    def pipe_out(self, producer: Producer) -> tuple[TrackParameters, ...]:
+        """Sends the producer to the peer from now on; gives its tracks with the fresh SSRCs they have on this link.
+
+        A pipe of the same producer that is there already is replaced: under one SRTP key no SSRC is used twice.
+        Raises `LocalError` when the producer is closed or has too many consumers.
+        """
+        self.stop_pipe(producer.id, "replaced")
+        tracks = tuple(self._outgoing(track.parameters) for track in producer.tracks.values())
+        consumer = self.rtp.consume(producer, tracks, pipe=True)
+        self._out[producer.id] = consumer
+        consumer.on_close.append(lambda _reason: self._forget(producer.id, consumer))
+        self._weigh()
+        return tracks
+
+    def stop_pipe(self, producer_id: UUID, reason: str) -> None:
+        """Sends the producer no longer; nothing happens when it was not sent."""
+        if (consumer := self._out.get(producer_id)) is not None:
+            consumer.close(reason)
+
+    def pipe_in(self, producer_id: UUID, tracks: Sequence[TrackParameters]) -> Producer:
+        """Takes a producer from the peer. Raises `LocalError` when it is carried here already."""
+        producer = self.rtp.produce(producer_id, tracks, piped=True)
+        producer.on_close.append(lambda _reason: self._weigh())
+        self._weigh()
+        return producer
+
+    def close(self, reason: str = "closed") -> None:
+        """Ends the link with everything on it; idempotent."""
+        self.transport.close(reason)
+
+    # --- the transport's handler ---
+
+    def transport_connected(self) -> None:
+        self.rtp.transport_connected()
+        self.on_connected()
+
+    def transport_closed(self, reason: str) -> None:
+        self.rtp.transport_closed(reason)
+        self.on_closed(reason)
+
+    def rtp_received(self, packets: list[bytes], now: float) -> None:
+        self.rtp.rtp_received(packets, now)
+
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        self.rtp.rtcp_received(packet, now)
+
+    def control_received(self, data: bytes) -> None:
+        self.on_control(data)
+
+    def _outgoing(self, parameters: TrackParameters) -> TrackParameters:
+        """On a link a track needs a mid that no other has: by it the peer finds it again when its SSRC changes."""
+        ssrc = self.rtp.fresh_ssrc()
+        return replace(parameters, ssrc=ssrc, mid=f"{ssrc:08x}")
+
+    def _forget(self, producer_id: UUID, consumer: Consumer) -> None:
+        if self._out.get(producer_id) is consumer:
+            del self._out[producer_id]
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """A link that carries media is checked every second, an idle one every five."""
+        if self._transport is not None:
+            self._transport.set_busy(bool(self._out or self.rtp.producers))

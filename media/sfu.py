@@ -1,0 +1,149 @@
+"""The face of this package: WHIP and WHEP sessions, pipes between nodes, and the datagrams that are not media."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Literal
+from uuid import UUID
+
+from foundation.address import Address
+from media.answer import LocalPeer, write_answer
+from media.consumer import Consumer
+from media.endpoint import Endpoint
+from media.interfaces import host_candidates
+from media.pipe import PipeTransport
+from media.plan import plan_publish, plan_view
+from media.producer import Producer
+from media.router import Router
+from media.sdp import Offer
+from media.session import RtpSession
+
+logger = logging.getLogger(__name__)
+
+
+class WebRtcSession:
+    """One WHIP or WHEP client: a transport, the producer it publishes or the consumer it watches. A `TransportHandler`.
+
+    It ends as a whole: with its transport, its producer or its consumer, whichever ends first.
+    """
+
+    def __init__(self, rtp: RtpSession) -> None:
+        self.rtp = rtp
+        self.answer = ""
+        self.producer: Producer | None = None
+        self.consumer: Consumer | None = None
+        self.closed = False
+        self.on_connect: list[Callable[[], None]] = []
+        """Called once, when packets may flow."""
+        self.on_close: list[Callable[[str], None]] = []
+        """Called once, with the reason."""
+        self._end: Callable[[str], None] = lambda reason: None
+
+    def close(self, reason: str = "closed") -> None:
+        """Ends the transport, and with it everything; idempotent."""
+        self._end(reason)
+
+    def ends_with(self, end: Callable[[str], None]) -> None:
+        """`end` closes the transport below."""
+        self._end = end
+
+    # --- the transport's handler ---
+
+    def transport_connected(self) -> None:
+        self.rtp.transport_connected()
+        for callback in self.on_connect:
+            callback()
+
+    def transport_closed(self, reason: str) -> None:
+        self.closed = True
+        self.rtp.transport_closed(reason)
+        for callback in self.on_close:
+            callback(reason)
+
+    def rtp_received(self, packets: list[bytes], now: float) -> None:
+        self.rtp.rtp_received(packets, now)
+
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        self.rtp.rtcp_received(packet, now)
+
+    def control_received(self, data: bytes) -> None:
+        """Clients have no data channel: what they send on one is not looked at."""
+
+
+class Sfu:
+    """One node's media: an endpoint on the one port, and a router for what comes in and goes out by it."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        loop: asyncio.AbstractEventLoop,
+        rng: random.Random,
+        advertise: Sequence[Address] = (),
+    ) -> None:
+        self.endpoint = endpoint
+        self.router = Router(endpoint.port, endpoint.send_buffer)
+        self.candidates = host_candidates(endpoint.port.local, advertise)
+        self._loop = loop
+        self._rng = rng
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that this node shows to clients and peers, as SDP writes it."""
+        return self.endpoint.fingerprint
+
+    def counters(self) -> dict[str, int]:
+        """What the port, the endpoint and the packet path counted since the start, by name."""
+        return {**self.endpoint.counters, **asdict(self.router.counters)}
+
+    def publish(self, offer: Offer, producer_id: UUID) -> WebRtcSession:
+        """Sets up a WHIP session; its `producer` is routed at once, and has packets once the client is connected.
+
+        Raises `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is reached.
+        """
+        plan = plan_publish(offer)
+        session, local = self._accept(offer)
+        try:
+            session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
+            session.answer = write_answer(offer, plan, local, {}, str(producer_id))
+        except BaseException:
+            session.close("the offer cannot be answered")
+            raise
+        return session
+
+    def view(self, offer: Offer, producer: Producer) -> WebRtcSession:
+        """Sets up a WHEP session for a producer that is routed here. Raises `NoCommonCodec` and `LocalError`."""
+        plan = plan_view(offer, [track.parameters for track in producer.tracks.values()])
+        session, local = self._accept(offer)
+        try:
+            tracks = [track.with_ssrc(session.rtp.fresh_ssrc()) for track in plan.tracks]
+            ssrcs = {track.mid: track.ssrc for track in tracks if track.ssrc is not None}
+            session.consumer = session.rtp.consume(producer, tracks)
+            session.consumer.on_close.append(session.close)
+            session.answer = write_answer(offer, plan, local, ssrcs, str(producer.id))
+        except BaseException:
+            session.close("the offer cannot be answered")
+            raise
+        return session
+
+    def pipe(self) -> PipeTransport:
+        """The media side of a link, for `Endpoint.dial` or as the answer to a dialing node."""
+        return PipeTransport(self._rtp_session())
+
+    async def close(self) -> None:
+        """Ends every session and closes the port."""
+        await self.endpoint.close()
+
+    def _accept(self, offer: Offer) -> tuple[WebRtcSession, LocalPeer]:
+        session = WebRtcSession(self._rtp_session())
+        transport = self.endpoint.accept(offer.peer, session)
+        session.ends_with(transport.close)
+        session.rtp.bind(transport)
+        setup: Literal["active", "passive"] = "active" if offer.peer.setup == "passive" else "passive"
+        return session, LocalPeer(
+            transport.local_ufrag, transport.local_pwd, self.endpoint.fingerprint, setup, self.candidates
+        )
+
+    def _rtp_session(self) -> RtpSession:
+        return RtpSession(self.router, self._loop, self._rng)

@@ -1,0 +1,349 @@
+"""`Node`: one member of a swarm, and the only place where its parts meet. The embedding API."""
+
+import asyncio
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from dht.directory import Directory
+from foundation import limits
+from foundation.address import Address, checked, format_address, split_host_port
+from foundation.errors import ConfigError, NoSuchProducer, RemoteError
+from foundation.identity import swarm_id
+from foundation.tasks import TaskScope
+from media.endpoint import Endpoint
+from media.port import UdpPort
+from media.sfu import Sfu
+from swarm.binding import bind
+from swarm.config import Config
+from swarm.http.server import HttpServer, make_app
+from swarm.identity import load_or_create_key, load_swarm_key
+from swarm.links import Links
+from swarm.policy import MaxConsumers
+from swarm.record import NodeRecord, parse_fingerprint
+from swarm.relay import RelayTree
+from swarm.relaying import Relaying
+from swarm.service import SentOn, SessionAnswer
+from swarm.sessions import Sessions
+
+if TYPE_CHECKING:
+    from aiortc import MediaStreamTrack
+
+    from swarm.embedding import Consumer, Producer
+
+logger = logging.getLogger(__name__)
+
+
+class Node:
+    """A running node, from `async with Node(Config(...)) as node` to the end of the block.
+
+    It is also the `NodeService` behind its own HTTP server.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        """Reads nothing and opens nothing yet."""
+        self.config = config or Config()
+        self._started_at = time.monotonic()
+        self._scope = TaskScope("node", limits.node_tasks_max)
+        self._embedded: list[Producer | Consumer] = []
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Binds the port, joins the swarm and serves. Raises `ConfigError`; then nothing stays open."""
+        config = self.config
+        self._key = load_or_create_key(config.data_dir)
+        self._swarm_key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
+        self._swarm = swarm_id(config.swarm, self._swarm_key)
+        advertise = [_advertised(text) for text in config.advertise]
+        listener, port = bind(*config.listen_address)
+        try:
+            await self._open(listener, port, advertise)
+        except BaseException:
+            listener.close()
+            port.close()
+            raise
+        await self._join()
+
+    async def _open(self, listener: socket.socket, port: UdpPort, advertise: Sequence[Address]) -> None:
+        loop = asyncio.get_running_loop()
+        rng = random.SystemRandom()
+        self._sfu = Sfu(Endpoint(port, loop), loop, rng, advertise)
+        self.record = self._signed_record()
+        self._directory = Directory(
+            self._key,
+            self._swarm,
+            self._sfu.endpoint.send_datagram,
+            loop=loop,
+            wall_clock=time.time,
+            rng=rng,
+            swarm_key=self._swarm_key,
+        )
+        self._links = Links(self.record, self._sfu, self._swarm, self._swarm_key)
+        tree = RelayTree(self.record, MaxConsumers(self.config.max_consumers), rng, self._read_record)
+        self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
+        self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)
+        self._sfu.endpoint.on_datagram = self._directory.datagram_received
+        self._sfu.endpoint.start()
+        self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
+        self._scope.spawn(self._renew_record(), "renew")
+
+    async def close(self) -> None:
+        """Ends every session, withdraws what is published here, and gives port and tasks back."""
+        await self._scope.close()
+        for stream in self._embedded:
+            await stream.close()
+        await self._sessions.close()
+        await self._relaying.close()
+        await self._http.close()
+        await self._links.close()
+        await self._directory.close()
+        await self._sfu.close()
+
+    # --- who and where ---
+
+    @property
+    def id(self) -> bytes:
+        """The 20-byte node id."""
+        return self.record.node
+
+    @property
+    def url(self) -> str:
+        """The base URL of the node's HTTP server, without a trailing slash."""
+        return self.record.url
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as others give it to `--join`."""
+        return format_address(self.record.addresses[0])
+
+    # --- the embedding API ---
+
+    async def publish(
+        self,
+        *,
+        audio: "MediaStreamTrack | None" = None,
+        video: "MediaStreamTrack | None" = None,
+        producer_id: UUID | None = None,
+    ) -> "Producer":
+        """Publishes aiortc tracks on this node; ends with `Producer.close`, or with the node.
+
+        Raises `LocalError` without a track, `ProducerTaken` and `SwarmFull`.
+        """
+        from swarm.embedding import Producer
+
+        producer = await Producer.open(self, audio, video, producer_id)
+        self._keep(producer)
+        return producer
+
+    async def consume(self, producer_id: UUID) -> "Consumer":
+        """Watches a producer, wherever it is: aiortc tracks, decoded in this process.
+
+        Raises `NoSuchProducer` and `SwarmFull`.
+        """
+        from swarm.embedding import Consumer
+
+        consumer = await Consumer.open(self, producer_id)
+        self._keep(consumer)
+        return consumer
+
+    async def find(self, producer_id: UUID) -> dict[str, Any]:
+        """Who owns a producer: the body of `GET /api/v1/producers/{uuid}`. Raises `NoSuchProducer`."""
+        lease = await self._directory.find(producer_id)
+        if lease is None:
+            raise NoSuchProducer("No live producer has this id.")
+        return {
+            "id": str(producer_id),
+            "owner": lease.owner_id.hex(),
+            "address": format_address(lease.addresses[0]),
+            "url": lease.url,
+            "carried_here": self._sfu.router.get(producer_id) is not None,
+        }
+
+    async def tree(self, producer_id: UUID) -> dict[str, Any]:
+        """The relay tree of a producer from its owner down. Raises `NoSuchProducer`."""
+        nodes = await self._relaying.nodes(producer_id)
+        shown: list[dict[str, Any]] = [
+            {
+                "node": node.node.hex(),
+                "url": node.url,
+                "address": format_address(node.address),
+                "viewers": node.viewers,
+                "children": [],
+            }
+            for node in nodes
+        ]
+        for node, entry in zip(nodes, shown, strict=True):
+            if node.parent is not None:
+                shown[node.parent]["children"].append(entry)
+        return {"producer": str(producer_id), "root": shown[0]}
+
+    # --- the rest of NodeService ---
+
+    async def publish_offer(self, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
+        return await self._sessions.publish(offer, producer_id)
+
+    async def view_offer(self, offer: str, producer_id: UUID) -> SessionAnswer | SentOn:
+        return await self._sessions.view(offer, producer_id)
+
+    def session_etag(self, session_id: str) -> str | None:
+        return self._sessions.etag(session_id)
+
+    async def end_session(self, session_id: str) -> bool:
+        return await self._sessions.end(session_id)
+
+    def ready(self) -> str | None:
+        if self.config.join and not self._directory.contacts:
+            return "no node of the swarm has answered yet"
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        carriages = self._relaying.tree.carriages()
+        owned = sum(carriage.owned for carriage in carriages)
+        load = self._relaying.tree.load
+        dht = self._directory.stats()
+        return {
+            "id": self.id.hex(),
+            "version": self.record.version,
+            "swarm": self.config.swarm,
+            "addresses": [format_address(address) for address in self.record.addresses],
+            "url": self.url,
+            "uptime_seconds": round(time.monotonic() - self._started_at, 1),
+            "max_consumers": self.config.max_consumers,
+            "consumers": load.viewers + load.children,
+            "producers": {"owned": owned, "piped": len(carriages) - owned},
+            "peers": self._links.describe(),
+            "dht": {"contacts": dht["contacts"], "leases": dht["leases"]},
+            "counters": self._counters(),
+            "decoders": _decoders(),
+            "not_ready": self.ready(),
+        }
+
+    def producers(self) -> list[dict[str, Any]]:
+        return [
+            shown
+            for carriage in self._relaying.tree.carriages()
+            if (shown := self._shown(carriage.producer)) is not None
+        ]
+
+    def _shown(self, producer_id: UUID) -> dict[str, Any] | None:
+        carriage = self._relaying.tree.carriage(producer_id)
+        producer = self._sfu.router.get(producer_id)
+        if carriage is None or producer is None:
+            return None
+        return {
+            "id": str(producer_id),
+            "role": "owner" if carriage.owned else "relay",
+            "parent": carriage.parent.hex() if carriage.parent else None,
+            "lineage": [node.hex() for node in carriage.lineage],
+            "tracks": producer.stats(),
+            "viewers": producer.viewers,
+            "relays": len(carriage.children),
+            "age_seconds": round(asyncio.get_running_loop().time() - producer.made_at, 1),
+        }
+
+    def _counters(self) -> dict[str, int]:
+        dht = {f"dht_{name}": count for name, count in self._directory.stats().items()}
+        tree = {f"tree_{name}": count for name, count in self._relaying.tree.counters.items()}
+        return {**self._sfu.counters(), **self._links.counters, **tree, **dht}
+
+    def _keep(self, stream: "Producer | Consumer") -> None:
+        """Embedded streams end with the node."""
+        self._embedded = [*(kept for kept in self._embedded if not kept.closed), stream]
+
+    # --- joining, and staying known ---
+
+    async def _join(self) -> None:
+        """Asks every `--join` address once; whatever does not answer is asked again in the background."""
+        addresses: list[Address] = []
+        unresolved: list[str] = []
+        for text in self.config.join:
+            found = await _resolve(text)
+            addresses += found
+            if not found:
+                unresolved.append(text)
+        if addresses and not await self._directory.bootstrap(addresses):
+            logger.warning("no node of the swarm answers at %s yet: still trying", ", ".join(self.config.join))
+        if unresolved:
+            self._scope.spawn(self._resolve_later(unresolved), "resolve")
+
+    async def _resolve_later(self, unresolved: list[str]) -> None:
+        """Names may appear later than the node that asks for them; tried until every one was found."""
+        pause = 1.0
+        while unresolved:
+            logger.warning("--join: no address for %s yet: still trying", ", ".join(unresolved))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, limits.resolve_pause_seconds_max)
+            for text in tuple(unresolved):
+                if found := await _resolve(text):
+                    unresolved.remove(text)
+                    await self._directory.bootstrap(found)
+
+    async def _renew_record(self) -> None:
+        """A record is renewed at half its life, so that others always hold one that is valid."""
+        while True:
+            await asyncio.sleep(limits.node_record_seconds / 2)
+            self.record = self._signed_record()
+            self._links.renew(self.record)
+            self._relaying.tree.renew(self.record)
+
+    def _signed_record(self) -> NodeRecord:
+        addresses = self._sfu.candidates[: limits.node_record_addresses_max]
+        unsigned = NodeRecord(
+            swarm=self._swarm,
+            public=self._key.public,
+            addresses=addresses,
+            fingerprint=parse_fingerprint(self._sfu.fingerprint),
+            url=f"http://{format_address(addresses[0])}",
+            region=self.config.region,
+            version=_version(),
+            sequence=int(time.time() * 1000),
+            expires=time.time() + limits.node_record_seconds,
+        )
+        return self._read_record(unsigned.encode(self._key))
+
+    def _read_record(self, data: bytes) -> NodeRecord:
+        return NodeRecord.decode(data, self._swarm, time.time())
+
+
+def _advertised(text: str) -> Address:
+    host, port = split_host_port(text)
+    try:
+        return checked(host, port)
+    except RemoteError:
+        raise ConfigError(f"--advertise {text}: write the numeric IP:PORT under which others reach this node") from None
+
+
+async def _resolve(text: str) -> list[Address]:
+    host, port = split_host_port(text)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except OSError:
+        return []
+    return list(dict.fromkeys(checked(entry[4][0], entry[4][1]) for entry in found if entry[4][1]))
+
+
+def _version() -> str:
+    try:
+        return version("swarmd")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _decoders() -> int:
+    """aiortc decodes in one thread per track, which it names so: there are none unless this process consumes."""
+    return sum(thread.name.endswith("-decoder") for thread in threading.enumerate())

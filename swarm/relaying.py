@@ -1,0 +1,238 @@
+"""The shell around `RelayTree`: does what the tree decides, with the directory, the links and the packet path."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+from itertools import chain
+from typing import Any, TypeVar
+from uuid import UUID
+
+from dht.directory import Directory
+from foundation import limits
+from foundation.errors import LocalError, NoSuchProducer
+from foundation.identity import NodeId
+from foundation.tasks import TaskScope
+from media.sfu import Sfu
+from swarm.actions import (
+    Accept,
+    Action,
+    Attach,
+    Connect,
+    Detach,
+    Lookup,
+    Outcome,
+    Send,
+    Settled,
+    StopPipe,
+    TreeKnown,
+)
+from swarm.links import Links
+from swarm.messages import Message, TreeNode
+from swarm.record import Contact, NodeRecord
+from swarm.relay import RelayTree
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Relaying:
+    """One node's relay trees in action. Every input goes to the tree, and then all of its actions are done."""
+
+    def __init__(self, tree: RelayTree, sfu: Sfu, directory: Directory, links: Links) -> None:
+        self.tree = tree
+        self._sfu = sfu
+        self._directory = directory
+        self._links = links
+        self._loop = asyncio.get_running_loop()
+        self._scope = TaskScope("relaying", limits.relaying_tasks_max)
+        self._waiting: dict[UUID, list[asyncio.Future[Outcome]]] = {}
+        self._asking: dict[UUID, list[asyncio.Future[TreeKnown]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+        links.on_up = self._link_up
+        links.on_down = self._link_down
+        links.on_message = self._message
+        links.wanted = tree.uses_link
+
+    # --- what the node calls ---
+
+    async def want(self, producer: UUID, viewer: str) -> Outcome | None:
+        """Takes a viewer's slot and waits until the stream is here, or cannot be; None when there is no slot.
+
+        Unless it is `Carried` the slot is free again. The wait is bounded by the tree (`pull_seconds_max`).
+        """
+        settled: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting.setdefault(producer, []).append(settled)
+        try:
+            if not self.tree.want(producer, viewer, self._loop.time()):
+                return None
+            self._pump()
+            return await settled
+        finally:
+            _forget(self._waiting, producer, settled)
+
+    def release(self, producer: UUID, viewer: str) -> None:
+        """The viewer is gone."""
+        self.tree.release_want(producer, viewer, self._loop.time())
+        self._pump()
+
+    def produced(self, producer: UUID) -> None:
+        """A publisher of this node has begun. Raises `LocalError` when this node relays the producer."""
+        self.tree.produced(producer, self._loop.time())
+        self._pump()
+
+    def unproduced(self, producer: UUID) -> None:
+        """The publisher is gone."""
+        self.tree.unproduced(producer, self._loop.time())
+        self._pump()
+
+    def redirect_candidates(self, producer: UUID) -> list[Contact]:
+        """Carriers below this one with room for a viewer, best first."""
+        return self.tree.redirect_candidates(producer, self._loop.time())
+
+    async def nodes(self, producer: UUID) -> tuple[TreeNode, ...]:
+        """The relay tree of a producer, parents before children. Raises `NoSuchProducer`."""
+        known: asyncio.Future[TreeKnown] = self._loop.create_future()
+        self._asking.setdefault(producer, []).append(known)
+        try:
+            self.tree.tree(producer, self._loop.time())
+            self._pump()
+            nodes = (await known).nodes
+        finally:
+            _forget(self._asking, producer, known)
+        if not nodes:
+            raise NoSuchProducer("No live producer has this id.")
+        return nodes
+
+    async def close(self) -> None:
+        """Stops deciding; pipes and links are closed by whoever owns them."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for settled in chain.from_iterable(self._waiting.values()):
+            settled.cancel()
+        for known in chain.from_iterable(self._asking.values()):
+            known.cancel()
+        await self._scope.close()
+
+    # --- what the links call ---
+
+    def _link_up(self, record: NodeRecord) -> None:
+        self.tree.link_up(record, self._loop.time())
+        self._pump()
+
+    def _link_down(self, node: NodeId) -> None:
+        self.tree.link_down(node, self._loop.time())
+        self._pump()
+
+    def _message(self, node: NodeId, message: Message) -> None:
+        self.tree.message(node, message, self._loop.time())
+        self._pump()
+
+    # --- doing what the tree decided ---
+
+    def _pump(self) -> None:
+        """Does every action; what one of them sets off is done in the same loop, not in a deeper one."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while (action := self.tree.poll()) is not None:
+                self._do(action)
+        finally:
+            self._pumping = False
+        self._rearm()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Lookup():
+                self._spawn(self._look_up(action), "lookup")
+            case Connect():
+                self._spawn(self._connect(action.contact), "connect")
+            case Send():
+                self._links.send(action.node, action.message)
+            case Accept():
+                self._accept(action)
+            case StopPipe():
+                if (link := self._links.get(action.child)) is not None:
+                    link.pipe.stop_pipe(action.producer, "ended")
+            case Attach():
+                self._attach(action)
+            case Detach():
+                if (producer := self._sfu.router.get(action.producer)) is not None:
+                    producer.close(action.reason)
+            case Settled():
+                for waiter in self._waiting.pop(action.producer, ()):
+                    if not waiter.done():
+                        waiter.set_result(action.outcome)
+            case TreeKnown():
+                for asker in self._asking.pop(action.producer, ()):
+                    if not asker.done():
+                        asker.set_result(action)
+
+    async def _look_up(self, action: Lookup) -> None:
+        lease = await self._directory.find(action.producer, fresh=action.fresh)
+        owner = Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url) if lease else None
+        self.tree.owner_found(action.producer, owner, self._loop.time())
+        self._pump()
+
+    async def _connect(self, contact: Contact) -> None:
+        record = await self._links.connect(contact)
+        if record is not None:
+            self.tree.link_up(record, self._loop.time())
+        else:
+            self.tree.link_failed(contact.node, self._loop.time())
+        self._pump()
+
+    def _accept(self, action: Accept) -> None:
+        link = self._links.get(action.child)
+        producer = self._sfu.router.get(action.answer.producer)
+        if link is None or producer is None:
+            self.tree.accept_failed(action.child, action.answer.producer, self._loop.time())
+            return
+        try:
+            tracks = link.pipe.pipe_out(producer)
+        except LocalError as exc:
+            logger.info("a pipe to %s could not be opened: %s", action.child.hex(), exc)
+            self.tree.accept_failed(action.child, action.answer.producer, self._loop.time())
+            return
+        self._links.send(action.child, replace(action.answer, tracks=tracks))
+
+    def _attach(self, action: Attach) -> None:
+        link = self._links.get(action.parent)
+        try:
+            if link is None:
+                raise LocalError("its link is gone")
+            link.pipe.pipe_in(action.producer, action.tracks)
+        except LocalError as exc:
+            logger.info("a pipe from %s could not be opened: %s", action.parent.hex(), exc)
+            self.tree.pipe_lost(action.producer, self._loop.time())
+            return
+        producer = self._sfu.router.get(action.producer)
+        assert producer is not None
+        producer.request_keyframe("video")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """A full scope drops the action: the tree's own deadline for its answer then ends the wait."""
+        self._scope.spawn(coroutine, name)
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        when = self.tree.next_timeout()
+        self._timer = None if when is None else self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.tree.timer(self._loop.time())
+        self._pump()
+
+
+def _forget(waiting: dict[UUID, list[asyncio.Future[T]]], producer: UUID, waiter: asyncio.Future[T]) -> None:
+    """Takes one waiter out, if it is still there."""
+    waiters = waiting.get(producer, [])
+    if waiter in waiters:
+        waiters.remove(waiter)
+        if not waiters:
+            del waiting[producer]

@@ -1,0 +1,196 @@
+"""The WHIP and WHEP clients of one node: from an offer to a session, and to its end."""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID, uuid4
+
+from dht.directory import Directory
+from dht.lease import Announcement, Lease
+from foundation import limits
+from foundation.errors import LocalError, NoSuchProducer, ProducerTaken, SwarmFull
+from foundation.tasks import TaskScope
+from media.sdp import Offer, parse_offer
+from media.sfu import Sfu, WebRtcSession
+from swarm.actions import Carried, Full
+from swarm.record import Contact, NodeRecord
+from swarm.relaying import Relaying
+from swarm.service import SentOn, SessionAnswer
+
+logger = logging.getLogger(__name__)
+
+_token_bytes = 16
+"""128 bits: a session's URL is its only credential until tokens are configured."""
+
+
+@dataclass(slots=True)
+class _Client:
+    producer_id: UUID
+    etag: str
+    session: WebRtcSession
+
+
+class Sessions:
+    """Every client of this node, by the unguessable id in its session URL."""
+
+    def __init__(self, me: NodeRecord, sfu: Sfu, relaying: Relaying, directory: Directory) -> None:
+        self._me = me
+        self._sfu = sfu
+        self._relaying = relaying
+        self._directory = directory
+        self._clients: dict[str, _Client] = {}
+        self._scope = TaskScope("sessions", limits.session_tasks_max)
+        directory.on_superseded = self._superseded
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    async def publish(self, text: str, producer_id: UUID | None) -> SessionAnswer:
+        """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken` and `SwarmFull`."""
+        offer = parse_offer(text)
+        epoch = 0
+        if producer_id is None:
+            producer_id = uuid4()
+        else:
+            epoch = await self._claim(producer_id)
+        try:
+            session = self._sfu.publish(offer, producer_id)
+        except LocalError as exc:
+            raise self._refused(producer_id, exc) from exc
+        session_id, client = self._admit(producer_id, session)
+        assert session.producer is not None
+        session.on_connect.append(partial(self._published, producer_id, epoch))
+        session.on_close.append(partial(self._publisher_gone, session_id, producer_id))
+        return SessionAnswer(session_id, producer_id, session.answer, client.etag)
+
+    async def view(self, text: str, producer_id: UUID) -> SessionAnswer | SentOn:
+        """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer` and `SwarmFull`."""
+        offer = parse_offer(text)
+        session_id = secrets.token_urlsafe(_token_bytes)
+        outcome = await self._relaying.want(producer_id, session_id)
+        match outcome:
+            case Carried():
+                return self._serve(offer, producer_id, session_id)
+            case None:
+                return await self._send_on(producer_id)
+            case Full(candidates):
+                return _best(candidates)
+            case _:
+                raise NoSuchProducer("No live producer has this id: try again when it is published.")
+
+    def etag(self, session_id: str) -> str | None:
+        client = self._clients.get(session_id)
+        return client.etag if client else None
+
+    async def end(self, session_id: str) -> bool:
+        """Ends a session as its client asked; false when there is none of this id."""
+        client = self._clients.get(session_id)
+        if client is None:
+            return False
+        client.session.close("its client ended it")
+        return True
+
+    async def close(self) -> None:
+        """Ends every session, and withdraws what is announced, as far as that goes in a moment."""
+        for client in tuple(self._clients.values()):
+            client.session.close("this node is shutting down")
+        await self._scope.finish(limits.withdraw_seconds_max)
+
+    # --- publishing ---
+
+    async def _claim(self, producer_id: UUID) -> int:
+        """The epoch under which this node may own the producer. Raises `ProducerTaken` when it is live elsewhere.
+
+        A lease says who owned it lately; only the owner itself knows whether it still does. One that is dead does not
+        answer, and its lease is outranked by a higher epoch.
+        """
+        if self._sfu.router.get(producer_id) is not None:
+            raise ProducerTaken("This producer id is live: publish under another one.")
+        lease = await self._directory.find(producer_id, fresh=True)
+        if lease is None:
+            return 0
+        if lease.owner_id != self._me.node and await self._answers(producer_id):
+            raise ProducerTaken("This producer id is live on another node: publish under another one.")
+        return lease.epoch + 1
+
+    async def _answers(self, producer_id: UUID) -> bool:
+        try:
+            await self._relaying.nodes(producer_id)
+        except NoSuchProducer:
+            return False
+        return True
+
+    def _refused(self, producer_id: UUID, exc: LocalError) -> ProducerTaken | SwarmFull:
+        if self._sfu.router.get(producer_id) is not None:
+            return ProducerTaken("This producer id is live: publish under another one.")
+        return SwarmFull(f"This node takes no more publishers: {exc}.")
+
+    def _published(self, producer_id: UUID, epoch: int) -> None:
+        """The publisher is connected: from now on the stream is to be had."""
+        self._relaying.produced(producer_id)
+        announcement = Announcement(
+            producer_id=producer_id,
+            epoch=epoch,
+            addresses=self._me.addresses,
+            fingerprint=self._me.fingerprint,
+            url=self._me.url,
+        )
+        self._scope.spawn(self._directory.announce(announcement), "announce")
+
+    def _publisher_gone(self, session_id: str, producer_id: UUID, reason: str) -> None:
+        self._clients.pop(session_id, None)
+        self._relaying.unproduced(producer_id)
+        self._scope.spawn(self._directory.withdraw(producer_id), "withdraw")
+
+    def _superseded(self, lease: Lease) -> None:
+        """Another node claims a producer of ours with a higher rank: two publishers were quick, and one must go."""
+        for client in tuple(self._clients.values()):
+            if client.producer_id == lease.producer_id and client.session.producer is not None:
+                client.session.close("another publisher took over its producer id")
+
+    # --- viewing ---
+
+    def _serve(self, offer: Offer, producer_id: UUID, session_id: str) -> SessionAnswer:
+        """The stream is here and the slot is taken: it is given back when there is no session in the end."""
+        producer = self._sfu.router.get(producer_id)
+        try:
+            if producer is None:
+                raise NoSuchProducer("The producer has just ended.")
+            session = self._sfu.view(offer, producer)
+        except LocalError as exc:
+            self._relaying.release(producer_id, session_id)
+            raise SwarmFull(f"This node takes no more viewers: {exc}.") from exc
+        except BaseException:
+            self._relaying.release(producer_id, session_id)
+            raise
+        _, client = self._admit(producer_id, session, session_id)
+        session.on_close.append(partial(self._viewer_gone, session_id, producer_id))
+        return SessionAnswer(session_id, producer_id, session.answer, client.etag)
+
+    def _viewer_gone(self, session_id: str, producer_id: UUID, reason: str) -> None:
+        self._clients.pop(session_id, None)
+        self._relaying.release(producer_id, session_id)
+
+    async def _send_on(self, producer_id: UUID) -> SentOn:
+        """This node is busy: to a carrier below it, or to whoever owns the stream, which knows more. Or nowhere."""
+        if self._relaying.tree.carriage(producer_id) is not None:
+            return _best(self._relaying.redirect_candidates(producer_id))
+        lease = await self._directory.find(producer_id)
+        if lease is None or lease.owner_id == self._me.node:
+            raise NoSuchProducer("No live producer has this id: try again when it is published.")
+        return _best([Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url)])
+
+    def _admit(self, producer_id: UUID, session: WebRtcSession, session_id: str | None = None) -> tuple[str, _Client]:
+        session_id = session_id or secrets.token_urlsafe(_token_bytes)
+        client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session)
+        return session_id, client
+
+
+def _best(candidates: Sequence[Contact]) -> SentOn:
+    """The first of some carriers that has a URL."""
+    for candidate in candidates:
+        if candidate.url:
+            return SentOn(candidate.url)
+    raise SwarmFull("No carrier of this stream has room: try again later.")
