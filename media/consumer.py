@@ -1,6 +1,7 @@
 """Consumer (mediasoup's term): one outgoing copy of a producer to one transport, a viewer's or a link's."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from foundation.errors import LocalError
@@ -42,6 +43,18 @@ class Format(NamedTuple):
     tag_bytes: int
 
 
+@dataclass(slots=True)
+class Reception:
+    """What the receiver of a track said of it."""
+
+    fraction_lost: float = 0.0
+    """In the interval of its last report, 0-1."""
+    jitter_ticks: int = 0
+    rtt_seconds: float | None = None
+    nacked: int = 0
+    """Packets it missed and asked for."""
+
+
 class ConsumerTrack:
     """One outgoing SSRC. Its numbering is that of `media.rewriter.Rewriter`, which says more about it.
 
@@ -63,6 +76,7 @@ class ConsumerTrack:
         "packets",
         "parameters",
         "pipe",
+        "reception",
         "running",
         "sequence_offset",
         "srtp",
@@ -101,6 +115,7 @@ class ConsumerTrack:
         self.bytes_ = 0
         self.unsent = 0
         """Packets the socket would not take."""
+        self.reception = Reception()
         self.on_flow: Callable[[], None] = _nothing
         """Called when packets flow for the first time, or after `Fanout.rest`."""
         self.on_ssrc_used: Callable[[], None] = _nothing
@@ -156,6 +171,7 @@ class ConsumerTrack:
             "packets": self.packets,
             "bytes": self.bytes_,
             "unsent": self.unsent,
+            **asdict(self.reception),
         }
 
     def _end(self) -> None:
@@ -201,7 +217,7 @@ class Consumer:
             callback(reason)
 
     def stats(self) -> list[dict[str, Any]]:
-        """Per track: kind, codec, ssrc, packets, bytes, unsent."""
+        """Per track: kind, codec, ssrc, packets, bytes, unsent, and what its receiver said of it."""
         return [track.stats() for track in self.tracks.values()]
 
 

@@ -70,7 +70,7 @@ class ReceiverReports:
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """A consumer track, the producer track which feeds it, and what its receiver said of it."""
+    """A consumer track, the producer track which feeds it, and what was reported about it."""
 
     track: ConsumerTrack
     source: ProducerTrack
@@ -78,18 +78,14 @@ class Outgoing:
     packets_reported: int = 0
     reported_at: tuple[int, float] | None = None
     """The middle 32 bits of the NTP time in the last sender report, and when it went."""
-    fraction_lost: float = 0.0
-    jitter_ticks: int = 0
-    rtt_seconds: float | None = None
-    nacked: int = 0
-    """Packets its receiver missed and said so."""
 
     def received_block(self, block: RtcpReceiverInfo, now: float) -> None:
         """Takes the receiver's report about this track."""
-        self.fraction_lost = block.fraction_lost / 256
-        self.jitter_ticks = block.jitter
+        reception = self.track.reception
+        reception.fraction_lost = block.fraction_lost / 256
+        reception.jitter_ticks = block.jitter
         if self.reported_at is not None and block.lsr == self.reported_at[0]:
-            self.rtt_seconds = max(0.0, now - self.reported_at[1] - block.dlsr / 65536)
+            reception.rtt_seconds = max(0.0, now - self.reported_at[1] - block.dlsr / 65536)
 
 
 class SenderReports:

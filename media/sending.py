@@ -72,7 +72,7 @@ class RtpSender:
                 self.bitrate_allowed = bitrate
             case rtcp.Nack(media_ssrc, lost):
                 if (outgoing := self._find(media_ssrc)) is not None:
-                    outgoing.nacked += len(lost)
+                    outgoing.track.reception.nacked += len(lost)
                     self._counters.nacks_received += len(lost)
 
     def poll(self, now: float, unix_time: float) -> list[bytes]:

@@ -5,15 +5,22 @@ import itertools
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, TypeVar, cast
+from uuid import uuid4
 
+from aiortc.rtp import RtcpPacket
+
+from media.consumer import Consumer
 from media.counters import Counters
 from media.fanout import Fanout
 from media.forward import Forwarder
-from media.parameters import Codec, HeaderExtension, TrackParameters
+from media.parameters import Codec, HeaderExtension, Kind, TrackParameters
+from media.producer import Producer
 from media.router import Router
 from media.rtp import parse_header
+from media.session import RtpSession
 from media.srtp import AES_128_GCM, SendBuffer, Srtp, SrtpKeys, SrtpProfile
 
 VP8 = Codec("video/VP8", 90000, None, 96)
@@ -25,6 +32,10 @@ SEND_TIME = HeaderExtension(6, "http://www.webrtc.org/experiments/rtp-hdrext/abs
 
 VIDEO = TrackParameters("video", "0", VP8, ssrc=0xA0, extensions=(MID, TWCC), feedback=frozenset({"nack pli"}))
 AUDIO = TrackParameters("audio", "1", OPUS, ssrc=0xB0, extensions=(LEVEL, MID))
+
+UNIX_TIME = 1_700_000_000.0
+
+T = TypeVar("T")
 
 KEYFRAME = b"\x10\x00"
 """The descriptor and first byte of a VP8 keyframe; `DELTA` those of another frame."""
@@ -155,9 +166,46 @@ class Node:
 
     def __init__(self) -> None:
         self.port = RecordingPort()
-        self.loop = VirtualLoop()
+        self.virtual = VirtualLoop()
+        self.loop = cast(Any, self.virtual)
         self.rng = Random(7)
         self.router = Router(self.port, SendBuffer())
+
+
+class Client:
+    """One remote end on a node: a connected session over a recording transport."""
+
+    def __init__(self, node: Node, connected: bool = True) -> None:
+        self.node = node
+        self.transport = RecordingTransport(node.port)
+        self.session = RtpSession(node.router, node.loop, node.rng, lambda: UNIX_TIME + node.loop.now)
+        self.session.bind(self.transport)
+        if connected:
+            self.session.transport_connected()
+
+    def publish(self, *tracks: TrackParameters, piped: bool = False) -> Producer:
+        return self.session.produce(uuid4(), tracks, piped)
+
+    def watch(self, producer: Producer, *kinds: Kind, pipe: bool = False) -> Consumer:
+        """Consumes the tracks of these kinds, or all, as they are."""
+        wanted = [track.parameters for kind, track in producer.tracks.items() if not kinds or kind in kinds]
+        tracks = [replace(track, ssrc=self.session.fresh_ssrc()) for track in wanted]
+        if pipe:
+            tracks = [replace(track, mid=f"{track.ssrc:x}") for track in tracks]
+        return self.session.consume(producer, tracks, pipe)
+
+    def sends(self, *packets: bytes) -> None:
+        """RTP arrives from the remote end."""
+        self.session.rtp_received(list(packets), self.node.loop.now)
+
+    def says(self, *packets: bytes) -> None:
+        """One RTCP compound arrives from the remote end."""
+        self.session.rtcp_received(b"".join(packets), self.node.loop.now)
+
+    def heard(self, kind: type[T]) -> list[T]:
+        """The RTCP packets of a kind that were sent to the remote end since the last call, which takes all."""
+        compounds = self.transport.taken_rtcp()
+        return [part for data in compounds for part in RtcpPacket.parse(data) if isinstance(part, kind)]
 
 
 def fanout(port: RecordingPort, counters: Counters | None = None) -> Fanout:
