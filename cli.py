@@ -103,9 +103,11 @@ def run(log_level: str, config: str | None, **options: Any) -> None:
 
 
 async def _run(config: "Config") -> None:
-    from swarm.node import Node
+    from swarm.lean import leave_out
 
+    leave_out()
     from swarm.invitation import invitation
+    from swarm.node import Node
     from swarm.stopping import stop_requested
 
     async with stop_requested() as stopping, Node(config) as node:
