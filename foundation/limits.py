@@ -275,8 +275,11 @@ control_messages_per_second = 200.0
 control_messages_burst = 1000
 """At once: a node that ends a thousand streams says so in one breath. A link that goes beyond is closed."""
 
-control_errors_max = 20
-"""Messages of one link that could not be read, in the long run one a second; a link that goes beyond is closed."""
+control_errors_per_second = 1.0
+"""Messages of one link that cannot be read, in the long run; each is answered with ERROR."""
+
+control_errors_burst = 20
+"""At once: a newer peer greets with some types we do not know; a link that goes beyond is closed."""
 
 links_max = 1024
 """Each costs about 60 KB (DTLS, SRTP and SCTP states) and a check a second; a tree needs at most 60 per stream."""

@@ -8,6 +8,7 @@ from foundation import limits
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import NodeId
 from media.pipe import PipeTransport
+from swarm.allowance import Allowance
 from swarm.greeting import Greeter
 from swarm.messages import Error, ErrorCode, Hello, Message, UnknownType, UnknownVersion, decode, encode
 from swarm.record import NodeRecord, parse_fingerprint
@@ -60,9 +61,9 @@ class Link:
         self._clock = clock
         self._wall_clock = wall_clock
         self._fingerprint = b""
-        self._errors = 0
-        self._allowance = float(limits.control_messages_burst)
-        self._counted_at = clock()
+        now = clock()
+        self._messages = Allowance(limits.control_messages_per_second, limits.control_messages_burst, now)
+        self._unreadable = Allowance(limits.control_errors_per_second, limits.control_errors_burst, now)
         pipe.on_connected, pipe.on_control, pipe.on_closed = self._connected, self._received, self._closed
 
     @property
@@ -93,10 +94,11 @@ class Link:
 
     def _received(self, data: bytes) -> None:
         """Raises `RemoteError` for what ends the link; the transport below closes it with that text."""
-        self._spend()
+        if not self._messages.spend(self._clock()):
+            raise RemoteError("a peer floods its link with messages")
         try:
             message = decode(data)
-        except (UnknownType, UnknownVersion) as exc:
+        except RemoteError as exc:
             self._complain(exc)
             return
         if isinstance(message, Hello):
@@ -111,31 +113,24 @@ class Link:
         self._owner.link_closed(self, reason)
 
     def _greet(self, hello: Hello) -> None:
+        """Checked anew each time: a later HELLO is the same node's renewed record."""
         record = self._greeting.check(hello, self._fingerprint, self._expected, self._wall_clock())
-        known, self.record = self.record, record
-        if known is None:
-            self.greeted_at = self._clock()
+        if self.record is None:
+            self.record, self.greeted_at = record, self._clock()
             self._owner.link_greeted(self)
-        elif known.node != record.node:
-            raise RemoteError("a peer changed its identity")
-        else:
+        elif self.record.sequence < record.sequence:
+            self.record = record
             self._owner.link_renewed(self)
 
-    def _complain(self, exc: UnknownType | UnknownVersion) -> None:
-        """A newer peer may know more than we do; one that goes on and on is not newer but broken."""
-        self._errors += 1
-        if self._errors > limits.control_errors_max:
-            raise RemoteError("a peer sends messages which nobody here knows")
-        if isinstance(exc, UnknownType):
-            self.send(Error(ErrorCode.UNKNOWN_TYPE, exc.name))
-        else:
-            self.send(Error(ErrorCode.UNKNOWN_VERSION))
-
-    def _spend(self) -> None:
-        """A token bucket: `control_messages_per_second` in the long run, `control_messages_burst` at once."""
-        now = self._clock()
-        earned = (now - self._counted_at) * limits.control_messages_per_second
-        self._allowance = min(self._allowance + earned, limits.control_messages_burst) - 1
-        self._counted_at = now
-        if self._allowance < 0:
-            raise RemoteError("a peer floods its link with messages")
+    def _complain(self, exc: RemoteError) -> None:
+        """A newer peer may say more than we understand; one that goes on and on is not newer but broken."""
+        if self.record is None or not self._unreadable.spend(self._clock()):
+            raise exc
+        logger.debug("a message of %s cannot be read: %s", self.node.hex(), exc)
+        match exc:
+            case UnknownType():
+                self.send(Error(ErrorCode.UNKNOWN_TYPE, exc.name))
+            case UnknownVersion():
+                self.send(Error(ErrorCode.UNKNOWN_VERSION))
+            case _:
+                self.send(Error(ErrorCode.MALFORMED))
