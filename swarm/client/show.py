@@ -1,5 +1,6 @@
 """A node's API answers as tables and trees for people (rich)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -34,11 +35,10 @@ def node_view(node: dict[str, Any], producers: list[dict[str, Any]]) -> Renderab
     return Group(*parts)
 
 
-def tree_view(tree: dict[str, Any]) -> RenderableType:
-    """`/api/v1/producers/{uuid}/tree`: the owner at the root."""
-    root = tree.get("root", {})
+def tree_view(tree: dict[str, Any], names: Mapping[str, str] | None = None) -> RenderableType:
+    """`/api/v1/producers/{uuid}/tree`: the owner at the root. `names` are shown in place of node ids."""
     view = Tree(Text(f"{tree.get('producer', '?')}", style="bold"))
-    _grow(view, root, "owner")
+    _grow(view, tree.get("root", {}), "owner", names or {})
     return view
 
 
@@ -50,16 +50,17 @@ def producer_view(producer: dict[str, Any]) -> RenderableType:
     return facts
 
 
-def _grow(parent: Tree, carrier: dict[str, Any], role: str) -> None:
+def _grow(parent: Tree, carrier: dict[str, Any], role: str, names: Mapping[str, str]) -> None:
     viewers = carrier.get("viewers", 0)
+    name = names.get(str(carrier.get("node"))) or _short(carrier.get("node"))
     label = Text.assemble(
         (role, "green" if role == "owner" else "cyan"),
-        f"  {_short(carrier.get('node'))}  {carrier.get('url') or carrier.get('address', '')}  ",
+        f"  {name}  {carrier.get('url') or carrier.get('address', '')}  ",
         (f"{viewers} viewer{'' if viewers == 1 else 's'}", "bold" if viewers else "dim"),
     )
     branch = parent.add(label)
     for child in carrier.get("children", []):
-        _grow(branch, child, "relay")
+        _grow(branch, child, "relay", names)
 
 
 def _peers(peers: list[dict[str, Any]]) -> Table:

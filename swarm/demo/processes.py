@@ -46,6 +46,11 @@ class Program:
     def running(self) -> bool:
         return self._process.returncode is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        return self._process.returncode
+
     async def printed(self, pattern: str) -> str:
         """The first group of `pattern` in the next line of output that has it.
 

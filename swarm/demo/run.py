@@ -55,7 +55,7 @@ async def _check(on: Stage, console: Console, stopping: asyncio.Event) -> bool:
         viewed = _viewed(on, before)
         tree = await on.tree()
         found.extend(verdicts(viewed, await on.nodes(), tree))
-        console.print(tree_view(tree))
+        console.print(tree_view(tree, on.names))
         console.print(verdict_table(found))
 
     return await _worked(console, work(), stopping.wait()) and bool(found) and all(one.passed for one in found)
@@ -115,6 +115,8 @@ async def _tree(on: Stage) -> dict[str, Any] | None:
 
 def _show_logs(on: Stage, console: Console) -> None:
     for program in on.programs:
+        if program.exit_code is not None:
+            console.print(f"{program.name} has ended with exit code {program.exit_code}")
         if lines := program.log_end():
             console.rule(f"the end of {program.log.name}", align="left")
             for line in lines:

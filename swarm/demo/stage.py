@@ -37,6 +37,7 @@ class Member:
     name: str
     url: str
     api: NodeApi
+    id: str
 
     @property
     def authority(self) -> str:
@@ -72,6 +73,11 @@ class Stage:
         assert self.producer_id is not None
         return await self.members["seed"].api.tree(self.producer_id)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The members' names, by node id."""
+        return {member.id: name for name, member in self.members.items()}
+
     async def nodes(self) -> dict[str, dict[str, Any]]:
         """What each node says of itself, by its name here. Raises `RemoteError`."""
         described = await asyncio.gather(*(member.api.node() for member in self.members.values()))
@@ -96,7 +102,8 @@ async def raise_swarm(on: Stage, report: Callable[[str], object]) -> None:
         program = await Program.start(name, ["run", *options], on.directory)
         on.programs.append(program)
         url = await program.printed(r"(http://[\w.\[\]:]+:\d+)")
-        on.members[name] = Member(name, url, NodeApi(url))
+        api = NodeApi(url)
+        on.members[name] = Member(name, url, api, str((await api.node()).get("id")))
         room = "1 consumer" if capacity == 1 else f"{capacity} consumers"
         report(f"node {name} runs at {url}, with room for {room}")
     for member in on.members.values():

@@ -25,7 +25,9 @@ def live_view(stage: Stage, tree: dict[str, Any] | None, note: str) -> Renderabl
     """The whole screen of the endless demo."""
     parts: list[RenderableType] = []
     if tree is not None:
-        parts += [tree_view(tree), Text()]
+        parts += [tree_view(tree, stage.names), Text()]
+    else:
+        parts += [Text(f"{name}  {member.url}") for name, member in stage.members.items()]
     if stage.viewers:
         parts += [_viewers(stage), Text()]
     if stage.producer_id is not None:
