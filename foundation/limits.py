@@ -125,11 +125,14 @@ consumers_per_producer_max = 10_000
 consumers_per_session_max = 4096
 """A viewer has one; a link has one per piped producer, and half of a full node's may go to one neighbour."""
 
+rtp_bytes_max = 1484
+"""A datagram's 1500 bytes less GCM's tag, as it may have come with SHA-1's shorter one. Clients send about 1200."""
+
 burst_packets_max = 40
-"""Of one track handled at once: 40 datagrams of 1500 bytes and their tags are 60 KB, what one GSO send can take (64 KB)."""
+"""Of one track handled at once: 40 datagrams of 1500 bytes are 60 KB, and one GSO send can take 64 KB."""
 
 padding_part_max = 32
-"""RTP padding may add 1/32 to a packet to make it as long as its neighbours: a second send would cost 3 packets' time."""
+"""RTP padding may add 1/32 to a packet to make it as long as its neighbours: a second send costs 3 packets' time."""
 
 ssrc_change_gap_seconds_min = 1.0
 """Between two changes of a track's SSRC: each makes consumers start anew, and no honest publisher needs more."""

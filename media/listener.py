@@ -23,16 +23,19 @@ class RtpListener:
         self.bound: dict[int, ProducerTrack] = {}
         """By the SSRC of their source."""
         self._signalled: dict[int, ProducerTrack] = {}
-        self._tracks: list[ProducerTrack] = []
+        self._published: list[ProducerTrack] = []
+        self._piped: list[ProducerTrack] = []
 
     def add(self, tracks: Collection[ProducerTrack]) -> None:
         """Listens for these tracks."""
-        self._tracks += tracks
+        self._published += [track for track in tracks if not track.producer.piped]
+        self._piped += [track for track in tracks if track.producer.piped]
         self._signalled.update({track.parameters.ssrc: track for track in tracks if track.parameters.ssrc is not None})
 
     def remove(self, tracks: Collection[ProducerTrack]) -> list[int]:
         """Listens for them no more; the SSRCs that were theirs."""
-        self._tracks = [track for track in self._tracks if track not in tracks]
+        self._published = [track for track in self._published if track not in tracks]
+        self._piped = [track for track in self._piped if track not in tracks]
         self._signalled = {ssrc: track for ssrc, track in self._signalled.items() if track not in tracks}
         freed = [ssrc for ssrc, track in self.bound.items() if track in tracks]
         for ssrc in freed:
@@ -40,7 +43,8 @@ class RtpListener:
         return freed
 
     def knows_payload_type(self, payload_type: int) -> bool:
-        return any(track.parameters.codec.payload_type == payload_type for track in self._tracks)
+        """Whether a track could have it; on a link it tells nothing, and is not looked for among thousands."""
+        return bool(self._piped) or any(t.parameters.codec.payload_type == payload_type for t in self._published)
 
     def track_for(self, packet: bytes, header: RtpHeader, elements: Elements, now: float) -> ProducerTrack | None:
         """Binds the packet's SSRC, which is not bound, to its track; None when no track fits, or may change yet."""
@@ -51,7 +55,7 @@ class RtpListener:
         """Binds an SSRC to the one track with this MID; None when nothing changes."""
         if ssrc in self.bound:
             return None
-        found = [track for track in self._tracks if track.parameters.mid == mid]
+        found = [track for track in (*self._published, *self._piped) if track.parameters.mid == mid]
         return self._take(found[0], ssrc, now) if len(found) == 1 else None
 
     def unbind(self, ssrc: int) -> None:
@@ -62,9 +66,8 @@ class RtpListener:
     def _fitting(self, packet: bytes, header: RtpHeader, elements: Elements) -> ProducerTrack | None:
         found = [
             track
-            for track in self._tracks
+            for track in self._published
             if track.parameters.codec.payload_type == header.payload_type
-            and not track.producer.piped
             and _mid(packet, elements, track.parameters) in (None, track.parameters.mid)
         ]
         return found[0] if len(found) == 1 else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from aiortc.rtp import RtcpSrPacket
 
+from foundation import limits
 from foundation.errors import RemoteError
 from media.congestion import CongestionFeedback
 from media.counters import Counters
@@ -90,6 +91,8 @@ class RtpReceiver:
         return min((when for when in times if when is not None), default=None)
 
     def _sort(self, packet: bytes, bursts: dict[ProducerTrack, Burst], now: float) -> None:
+        if len(packet) > limits.rtp_bytes_max:
+            raise RemoteError("an RTP packet is too large to be passed on")
         header = parse_header(packet)
         found = elements(packet, header)
         self._congestion.received(packet, header, found, now)

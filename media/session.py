@@ -78,8 +78,10 @@ class RtpSession:
 
         A walk with an odd step meets each of the 2^32 numbers once, so that none has to be remembered.
         """
-        self._newest_ssrc = (self._newest_ssrc + self._ssrc_step) & 0xFFFFFFFF
-        return self.fresh_ssrc() if self._receiver.hears(self._newest_ssrc) else self._newest_ssrc
+        while True:
+            self._newest_ssrc = (self._newest_ssrc + self._ssrc_step) & 0xFFFFFFFF
+            if not self._receiver.hears(self._newest_ssrc):
+                return self._newest_ssrc
 
     def produce(self, producer_id: UUID, tracks: Sequence[TrackParameters], piped: bool) -> Producer:
         """Takes the stream which the other end sends, published or piped.

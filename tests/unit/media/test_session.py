@@ -110,6 +110,15 @@ class TestReceivedRtp:
         publisher.sends(packet(AUDIO_SSRC, 1, payload_type=111, block=b"\x1f\x01\x02\x03"))
         assert node.router.counters.rtp_malformed == 1
 
+    def test_that_would_not_fit_a_datagram_any_more_is_refused(self) -> None:
+        node = Node()
+        publisher, viewer = Client(node), Client(node)
+        viewer.watch(publisher.publish(VIDEO))
+        for number, size in enumerate((limits.rtp_bytes_max, limits.rtp_bytes_max + 1)):
+            publisher.sends(packet(VIDEO_SSRC, number, payload=(KEYFRAME + bytes(size))[: size - 12]))
+        assert [len(data) for data in viewer.transport.received()] == [limits.rtp_bytes_max]
+        assert node.router.counters.rtp_malformed == 1
+
     def test_is_refused_twice(self) -> None:
         node = Node()
         publisher, viewer = Client(node), Client(node)
