@@ -46,6 +46,7 @@ async def measure(viewers: int, per_frame: int, frames: int, packet_bytes: int, 
         audience, join_cpu = await join(loop, http, server, viewers)
         before = server.cpu_seconds()
         arrived = sum(viewer.packets for viewer in audience)
+        frames_before = source.frames
         started = time.monotonic()
         await source.run(seconds)
         elapsed = time.monotonic() - started
@@ -54,7 +55,7 @@ async def measure(viewers: int, per_frame: int, frames: int, packet_bytes: int, 
         received = sum(viewer.packets for viewer in audience) - arrived
         for client in [publisher, *audience]:
             await client.close()
-    sent = int(source.packets_per_second * seconds) * viewers
+    sent = (source.frames - frames_before) * per_frame * viewers
     return {
         "viewers": viewers,
         "packets_per_second_in": source.packets_per_second,

@@ -13,9 +13,11 @@ import struct
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
 from foundation.address import Address
 from media.endpoint import Endpoint
+from media.transport import Transport
 
 PAYLOAD_TYPE = 96
 TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
@@ -88,7 +90,7 @@ class Client:
         self.octets = 0
         self.ssrc = int.from_bytes(os.urandom(4), "big")
         self.keyframe_requests = 0
-        self.transport = None
+        self.transport: Transport | None = None
 
     async def post(self, http: aiohttp.ClientSession, url: str, direction: str) -> Answer:
         text = offer(
@@ -98,7 +100,7 @@ class Client:
             body = await response.text()
             if response.status != 201:
                 raise RuntimeError(f"{response.status} from {response.url}: {body}")
-            return read_answer(body, str(response.url.join(response.url.with_path(response.headers["Location"]))))
+            return read_answer(body, str(response.url.join(URL(response.headers["Location"]))))
 
     def dial(self, answer: Answer) -> None:
         self.transport = self.endpoint.dial(
@@ -108,6 +110,7 @@ class Client:
             password=answer.pwd,
             fingerprint=answer.fingerprint,
             handler=self,
+            link=False,
         )
 
     # --- the transport's handler ---

@@ -126,8 +126,11 @@ class Endpoint:
         password: str,
         fingerprint: str,
         handler: TransportHandler,
+        link: bool = True,
     ) -> Transport:
         """A link to a node that listens under `remote_ufrag`; `local_ufrag` has to be fresh for every dial.
+
+        Without `link` it has no control channel: the client of a WHIP or WHEP answer, for load generators.
 
         When that node dials us at the same moment, one of the two is closed with the reason `media.table.SUPERSEDED`.
         Raises `LocalError` when there is no room, the address cannot be reached, or belongs to a transport already.
@@ -144,7 +147,7 @@ class Endpoint:
             remote_ufrag=remote_ufrag,
             role="client",
             fingerprints=(("sha-256", fingerprint),),
-            link=True,
+            link=link,
             handler=handler,
         )
         self._table.add_dialed_out(transport, address)

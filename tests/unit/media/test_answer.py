@@ -119,6 +119,7 @@ def test_everything_a_publisher_needs_is_there() -> None:
         "a=rtcp-fb:96 goog-remb",
         "a=rtcp-fb:96 nack pli",
         "a=rtcp-fb:96 transport-cc",
+        "a=fmtp:96 x-google-start-bitrate=2500",
         "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
         "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
@@ -378,3 +379,9 @@ async def test_aiortc_takes_the_answer_to_what_it_watches(tracks: Sequence[Track
     client.addTransceiver("audio", direction="recvonly")
     client.addTransceiver("video", direction="recvonly")
     assert await directions(client, tracks) == agreed
+
+
+def test_only_a_publisher_with_transport_wide_feedback_is_told_where_to_start() -> None:
+    offer = parse_offer(re.sub(r"a=rtcp-fb:\d+ transport-cc\r?\n", "", OFFERS["chromium_publish"]))
+    assert "x-google-start-bitrate" not in answered(offer, plan_publish(offer))
+    assert "x-google-start-bitrate" in publish_answer("chromium_publish")
