@@ -142,7 +142,12 @@ class Links:
         except LocalError as exc:
             logger.debug("no dial to %s: %s", format_address(address), exc)
         await asyncio.wait([dial], timeout=limits.link_dial_seconds_max)
-        if link in self._greeting:
+        if link not in self._greeting:
+            return
+        if dial.done():
+            # The peer dialed too, and its link was first. Ours goes on: the peer may take it for the one that stays.
+            self._scope.spawn(self._greeted_in_time(link), "greeting")
+        else:
             link.close("the greeting took too long")
 
     def _password_of(self, ufrag: str) -> str | None:
