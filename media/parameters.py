@@ -49,7 +49,8 @@ class TrackParameters:
 
     `ssrc` is None while the sender did not say it: then the first packet with the payload type binds it.
     `feedback` holds the RTCP feedback both ends know, as SDP spells it: `nack`, `nack pli`, `ccm fir`, `goog-remb`,
-    `transport-cc`.
+    `transport-cc`. With `rtx_payload_type` retransmissions go as RTX (RFC 4588), under `rtx_ssrc`; that is None while the
+    sender did not say it.
     """
 
     kind: Kind
@@ -58,6 +59,8 @@ class TrackParameters:
     ssrc: int | None = None
     extensions: tuple[HeaderExtension, ...] = ()
     feedback: frozenset[str] = frozenset()
+    rtx_payload_type: int | None = None
+    rtx_ssrc: int | None = None
 
     def with_ssrc(self, ssrc: int) -> "TrackParameters":
         return replace(self, ssrc=ssrc)
@@ -80,6 +83,8 @@ class TrackParameters:
             "fmtp": [list(pair) for pair in codec.parameters],
             "ext": [[extension.id, extension.uri] for extension in self.extensions],
             "fb": sorted(self.feedback),
+            "rtx_pt": self.rtx_payload_type,
+            "rtx_ssrc": self.rtx_ssrc,
         }
 
     @classmethod
@@ -89,7 +94,7 @@ class TrackParameters:
             return cls(
                 kind=_kind(wire["kind"]),
                 mid=_text(wire["mid"]),
-                ssrc=None if wire["ssrc"] is None else _integer(wire["ssrc"], 0, 0xFFFFFFFF),
+                ssrc=_optional(wire["ssrc"], 0xFFFFFFFF),
                 codec=Codec(
                     mime_type=_text(wire["mime"]),
                     clock_rate=_integer(wire["rate"], 1, 0xFFFFFFFF),
@@ -99,6 +104,8 @@ class TrackParameters:
                 ),
                 extensions=tuple(HeaderExtension(_integer(i, 1, 255), _text(uri)) for i, uri in _items(wire["ext"])),
                 feedback=frozenset(_text(item) for item in _items(wire["fb"])),
+                rtx_payload_type=_optional(wire.get("rtx_pt"), 127),
+                rtx_ssrc=_optional(wire.get("rtx_ssrc"), 0xFFFFFFFF),
             )
         except (KeyError, TypeError, ValueError, IndexError) as exc:
             raise RemoteError("a track description is malformed") from exc
@@ -120,6 +127,10 @@ def _integer(value: Any, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ValueError("integer")
     return value
+
+
+def _optional(value: Any, high: int) -> int | None:
+    return None if value is None else _integer(value, 0, high)
 
 
 def _items(value: Any) -> list[Any]:
