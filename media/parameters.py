@@ -49,8 +49,8 @@ class TrackParameters:
 
     `ssrc` is None while the sender did not say it: then the first packet with the payload type binds it.
     `feedback` holds the RTCP feedback both ends know, as SDP spells it: `nack`, `nack pli`, `ccm fir`, `goog-remb`,
-    `transport-cc`. With `rtx_payload_type` retransmissions go as RTX (RFC 4588), under `rtx_ssrc`; that is None while the
-    sender did not say it.
+    `transport-cc`. With `rtx_payload_type` retransmissions go as RTX (RFC 4588), under `rtx_ssrc`; that is None while
+    the sender did not say it.
     """
 
     kind: Kind

@@ -74,6 +74,11 @@ class PipeTransport:
         self._weigh()
         return producer
 
+    def adopt(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
+        """Takes from the peer what another link brought until now; its consumers stay. Raises `LocalError`."""
+        self.rtp.adopt(producer, tracks)
+        self._weigh()
+
     def close(self, reason: str = "closed") -> None:
         """Ends the link with everything on it; idempotent."""
         self.transport.close(reason)

@@ -1,7 +1,7 @@
 """Producer (mediasoup's term): one stream under one UUID, published here or piped from another node."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -132,6 +132,26 @@ class Producer:
         self.on_consumers_changed: list[Callable[[int, int], None]] = []
         """Called with the number of viewers and of pipes when one came or went, but not when the producer closed."""
         self._keyframe_wanted = keyframe_wanted
+        self._let_go: Callable[[Producer], None] = lambda producer: None
+
+    def feed(self, keyframe_wanted: Callable[[ProducerTrack], None], let_go: Callable[["Producer"], None]) -> None:
+        """A session feeds the tracks from now on; `let_go` tells it when it does so no longer."""
+        self._keyframe_wanted, self._let_go = keyframe_wanted, let_go
+
+    def orphan(self) -> None:
+        """Nothing feeds the tracks, until `feed`; the consumers wait. Idempotent."""
+        let_go = self._let_go
+        self.feed(lambda track: None, lambda producer: None)
+        let_go(self)
+
+    def retrack(self, tracks: Sequence[TrackParameters]) -> None:
+        """The same tracks come under other SSRCs, from another parent. Raises `LocalError` when they are others."""
+        if sorted(track.kind for track in tracks) != sorted(self.tracks) or not all(
+            _alike(track, self.tracks[track.kind].parameters) for track in tracks
+        ):
+            raise LocalError(f"producer {self.id} has other tracks now")
+        for track in tracks:
+            self.tracks[track.kind].parameters = track
 
     def request_keyframe(self, kind: Kind) -> None:
         """Asks whoever sends the track for a keyframe: at once, or when the last request is a second ago."""
@@ -161,6 +181,7 @@ class Producer:
         self.closed = True
         for consumer in tuple(self.consumers):
             consumer.close(reason)
+        self.orphan()
         for callback in self.on_close:
             callback(reason)
 
@@ -176,3 +197,8 @@ class Producer:
         if not self.closed:
             for callback in self.on_consumers_changed:
                 callback(self.viewers, self.pipes)
+
+
+def _alike(one: TrackParameters, other: TrackParameters) -> bool:
+    """Whether consumers of one can go on with the other: codec, payload type and extensions are the same."""
+    return one.codec == other.codec and one.extensions == other.extensions

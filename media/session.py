@@ -92,10 +92,19 @@ class RtpSession:
             raise LocalError("the session is closed")
         producer = Producer(producer_id, tracks, piped, self._router.forwarder, self._want_keyframe, self._loop.time())
         self._router.add(producer)
-        self.producers[producer_id] = producer
-        self._receiver.add(producer)
-        producer.on_close.append(lambda _reason: self._producer_closed(producer))
+        self._feed(producer)
         return producer
+
+    def adopt(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
+        """Feeds a piped producer in place of the session that did: its consumers stay, only its source changes.
+
+        Raises `LocalError` when these are not its tracks, or when closed.
+        """
+        if self.closed:
+            raise LocalError("the session is closed")
+        producer.retrack(tracks)
+        producer.orphan()
+        self._feed(producer)
 
     def consume(self, producer: Producer, tracks: Sequence[TrackParameters], pipe: bool = False) -> Consumer:
         """Sends a producer's tracks to the other end in the form it takes them, each with an SSRC of `fresh_ssrc`.
@@ -117,14 +126,20 @@ class RtpSession:
         return consumer
 
     def close(self, reason: str = "ended") -> None:
-        """Says BYE, and closes all consumers and producers for this reason; idempotent. The transport stays open."""
+        """Says BYE, and closes all consumers and published producers for this reason; the transport stays open.
+
+        Piped producers are orphaned: whoever had them piped takes them from elsewhere, or closes them. Idempotent.
+        """
         if self.closed:
             return
         self.closed = True
         for consumer in tuple(self.consumers):
             consumer.close(reason)
         for producer in tuple(self.producers.values()):
-            producer.close(reason)
+            if producer.piped:
+                producer.orphan()
+            else:
+                producer.close(reason)
         self._send(farewells(self._ssrc, [self._ssrc]))
         self._connected = False
         self._rearm()
@@ -193,7 +208,12 @@ class RtpSession:
         """A pipe's source numbers anew: under the old SSRC it would repeat indices of SRTP."""
         self._send([self._sender.replace_ssrc(outgoing, self.fresh_ssrc())])
 
-    def _producer_closed(self, producer: Producer) -> None:
+    def _feed(self, producer: Producer) -> None:
+        self.producers[producer.id] = producer
+        self._receiver.add(producer)
+        producer.feed(self._want_keyframe, self._let_go)
+
+    def _let_go(self, producer: Producer) -> None:
         del self.producers[producer.id]
         self._forget(self._receiver.remove(producer))
 

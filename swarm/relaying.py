@@ -204,13 +204,15 @@ class Relaying:
         try:
             if link is None:
                 raise LocalError("its link is gone")
-            link.pipe.pipe_in(action.producer, action.tracks)
+            producer = self._sfu.router.get(action.producer)
+            if producer is None:
+                producer = link.pipe.pipe_in(action.producer, action.tracks)
+            else:
+                link.pipe.adopt(producer, action.tracks)
         except LocalError as exc:
             logger.info("a pipe from %s could not be opened: %s", action.parent.hex(), exc)
             self.tree.pipe_lost(action.producer, self._loop.time())
             return
-        producer = self._sfu.router.get(action.producer)
-        assert producer is not None
         producer.request_keyframe("video")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
