@@ -1,0 +1,145 @@
+"""One relay tree core with its peers played by hand, for the tests of its parts."""
+
+import random
+from typing import TypeVar
+from uuid import UUID
+
+from foundation.errors import RemoteError
+from foundation.identity import NodeId, swarm_id
+from media.parameters import Codec, TrackParameters
+from swarm.actions import Accept, Action, Lookup, Send
+from swarm.messages import Accepted, Consume, Message, Report
+from swarm.policy import MaxConsumers
+from swarm.record import NodeRecord
+from swarm.relay import RelayTree
+
+P = UUID(int=1)
+Q = UUID(int=2)
+SWARM = swarm_id("test")
+
+A = TypeVar("A")
+
+
+def record(number: int) -> NodeRecord:
+    """The record of node `number`; its signature is its number, and good."""
+    public = number.to_bytes(32, "big")
+    return NodeRecord(
+        SWARM, public, (("10.0.0.1", 1 + number),), public, f"http://n{number}", encoded=b"record %d" % number
+    )
+
+
+def read_record(encoded: bytes) -> NodeRecord:
+    if not encoded.startswith(b"record "):
+        raise RemoteError("forged")
+    return record(int(encoded[7:]))
+
+
+def node(number: int) -> NodeId:
+    return record(number).node
+
+
+def tracks(ssrc: int = 1000) -> tuple[TrackParameters, ...]:
+    return (TrackParameters("video", "0", Codec("video/VP8", 90000, None, 96), ssrc),)
+
+
+def messages(actions: list[Action]) -> list[Message]:
+    """What is sent among some actions."""
+    return [action.message for action in actions if isinstance(action, Send)]
+
+
+class Core:
+    """Node 0. Inputs are given at `now`; what came of them is taken out by type."""
+
+    def __init__(self, slots: int = 3) -> None:
+        self.now = 100.0
+        self.tree = RelayTree(record(0), MaxConsumers(slots), random.Random(1), read_record)
+        self.me = node(0)
+
+    # --- outputs ---
+
+    def actions(self) -> list[Action]:
+        found = []
+        while (action := self.tree.poll()) is not None:
+            found.append(action)
+        return found
+
+    def sent(self) -> list[tuple[NodeId, Message]]:
+        """The messages among all that there is to do."""
+        return [(action.node, action.message) for action in self.actions() if isinstance(action, Send)]
+
+    def one(self, kind: type[A]) -> A:
+        """The only action, or message sent, of a type among all that there is to do."""
+        done = self.actions()
+        found = [thing for thing in (*done, *messages(done)) if isinstance(thing, kind)]
+        assert len(found) == 1, done
+        return found[0]
+
+    # --- inputs ---
+
+    def link(self, *numbers: int) -> None:
+        for number in numbers:
+            self.tree.link_up(record(number), self.now)
+
+    def unlink(self, number: int) -> None:
+        self.tree.link_down(node(number), self.now)
+
+    def receive(self, number: int, message: Message) -> None:
+        self.tree.message(node(number), message, self.now)
+
+    def want(self, producer: UUID = P, viewer: str = "v") -> bool:
+        return self.tree.want(producer, viewer, self.now)
+
+    def release(self, producer: UUID = P, viewer: str = "v") -> None:
+        self.tree.release_want(producer, viewer, self.now)
+
+    def owned_by(self, number: int | None, producer: UUID = P) -> None:
+        self.tree.owner_found(producer, None if number is None else record(number).contact, self.now)
+
+    def advance(self, seconds: float) -> None:
+        """Time goes by, and every deadline is handled at its time."""
+        end = self.now + seconds
+        while (at := self.tree.next_timeout()) is not None and at <= end:
+            self.now = max(self.now, at)
+            self.tree.timer(self.now)
+        self.now = end
+
+    # --- whole stories ---
+
+    def own(self, producer: UUID = P) -> None:
+        self.tree.produced(producer, self.now)
+        self.actions()
+
+    def asked_by(self, number: int, request: int = 1, producer: UUID = P, **more: object) -> None:
+        """A linked node asks to be fed."""
+        self.link(number)
+        self.receive(number, Consume(request, producer, **more))  # type: ignore[arg-type]
+
+    def feed(self, number: int, request: int = 1, room: int = 2, **more: object) -> None:
+        """A node becomes a child, and says how much room it has."""
+        self.asked_by(number, request)
+        self.one(Accept)
+        self.receive(number, Report(request, P, room, room, 1, **more))  # type: ignore[arg-type]
+        self.actions()
+
+    def asks_owner(self, number: int = 1) -> Consume:
+        """A viewer wants P, its owner is found and linked, and asked."""
+        assert self.want()
+        self.one(Lookup)
+        self.owned_by(number)
+        self.link(number)
+        return self.one(Consume)
+
+    def accepted_by(
+        self, number: int, request: int, rank: int = 0, above: tuple[int, ...] = (), ssrc: int = 1000
+    ) -> Accepted:
+        """The answer of a carrier below the carriers `above`."""
+        answer = Accepted(request, P, rank, (*(node(n) for n in above), node(number)), tracks(ssrc))
+        self.receive(number, answer)
+        return answer
+
+    def relay(self, number: int = 1) -> int:
+        """This node relays P for a viewer, fed by its owner; gives the request of that bond."""
+        request = self.asks_owner(number).request
+        self.accepted_by(number, request)
+        self.actions()
+        return request
