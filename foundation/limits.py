@@ -424,7 +424,7 @@ http_connections_max = 512
 """Half of the 1024 descriptors a process usually gets; a viewer needs its connection for one exchange only."""
 
 http_keepalive_seconds = 15.0
-"""How long a connection may be without a whole request: a dashboard asks every 2 s, a slow sender of headers never does."""
+"""How long a connection may be without a whole request: a dashboard asks every 2 s, slow headers never are one."""
 
 http_linger_seconds = 1.0
 """A refused body is still read for this long, so that its sender gets to see the refusal instead of a reset."""
@@ -464,7 +464,7 @@ session_tasks_max = 4096
 """Announcements and withdrawals under way: one of each for every producer that came or went in a second."""
 
 withdraw_seconds_max = 1.0
-"""How long a node that ends waits for its tombstones to be acknowledged; after that its leases run out by themselves."""
+"""How long a node that ends waits for its tombstones to be acknowledged; unheard, its leases run out by themselves."""
 
 node_tasks_max = 16
 """A handful of chores that run as long as the node does."""

@@ -29,7 +29,7 @@ def _candidate(seed: int, rank: int, relay_room: int, viewer_room: int = 0) -> C
         (200, Load(100, 20), 80, 80),
     ],
 )
-def test_viewers_leave_one_slot_to_relays_which_a_relay_may_have_taken(slots: int, load: Load, viewer_room: int, relay_room: int) -> None:
+def test_viewers_leave_one_slot_to_relays(slots: int, load: Load, viewer_room: int, relay_room: int) -> None:
     policy = MaxConsumers(slots)
     assert policy.room(load, for_relay=False) == viewer_room
     assert policy.room(load, for_relay=True) == relay_room
