@@ -1,0 +1,95 @@
+"""What a relay tells its parent, and how often."""
+
+import pytest
+
+from foundation import limits
+from swarm.messages import Report, ReportedCandidate
+from tests.unit.swarm.relay_core import Core, P, Q, node, record
+
+
+@pytest.fixture
+def relay() -> Core:
+    core = Core(slots=5)
+    core.relay(1)
+    return core
+
+
+def _reports(core: Core) -> list[Report]:
+    return [message for to, message in core.sent() if isinstance(message, Report) and to == node(1)]
+
+
+def test_the_first_report_confirms_the_bond_at_once() -> None:
+    core = Core(slots=5)
+    request = core.asks_owner(1).request
+    core.accepted_by(1, request)
+    [report] = _reports(core)
+    assert (report.request, report.size, report.relay_room, report.viewer_room) == (request, 1, 4, 3)
+
+
+def test_without_news_a_report_is_sent_now_and_then(relay: Core) -> None:
+    relay.advance(10 * limits.report_keepalive_seconds)
+    assert len(_reports(relay)) == 10
+
+
+def test_news_is_reported_once_a_second(relay: Core) -> None:
+    for step in range(100):
+        relay.want(viewer="w") if step % 2 else relay.release(viewer="w")
+        relay.advance(0.1)
+    assert 5 <= len(_reports(relay)) <= 11
+
+
+def test_the_end_of_room_is_reported_quickly(relay: Core) -> None:
+    relay.advance(limits.report_seconds)
+    relay.actions()
+    for number in range(3):
+        relay.want(viewer=f"w{number}")
+    relay.advance(limits.report_urgent_seconds)
+    assert [report.viewer_room for report in _reports(relay)] == [0]
+
+
+def test_the_subtree_is_counted_and_its_best_named(relay: Core) -> None:
+    relay.feed(2)
+    relay.receive(2, Report(1, P, 0, 0, 3, (ReportedCandidate(record(5).encoded, 3, 7, 6),)))
+    relay.advance(limits.report_seconds)
+    report = _reports(relay)[-1]
+    assert report.size == 4
+    assert report.candidates == (
+        ReportedCandidate(record(5).encoded, 3, 7, 6),
+        ReportedCandidate(record(2).encoded, 2, 0, 0),
+    )
+
+
+def test_no_more_candidates_are_named_than_a_report_holds() -> None:
+    core = Core(slots=20)
+    core.relay(1)
+    for number in range(2, 12):
+        core.feed(number)
+    core.advance(limits.report_seconds)
+    assert len(_reports(core)[-1].candidates) == limits.report_candidates_max
+
+
+def test_what_does_not_change_is_not_reported_in_another_order() -> None:
+    core = Core(slots=20)
+    core.relay(1)
+    for number in range(2, 12):
+        core.feed(number)
+    core.advance(limits.report_seconds)
+    core.actions()
+    core.advance(limits.report_keepalive_seconds - 0.1)
+    assert _reports(core) == []
+
+
+def test_an_owner_reports_to_nobody() -> None:
+    core = Core()
+    core.own()
+    core.feed(1)
+    core.advance(10)
+    assert not any(isinstance(message, Report) for _, message in core.sent())
+
+
+def test_load_of_another_stream_is_news_too(relay: Core) -> None:
+    relay.own(Q)
+    relay.asked_by(7, producer=Q)
+    relay.actions()
+    relay.advance(limits.report_seconds)
+    assert [report.relay_room for report in _reports(relay)] == [3]
