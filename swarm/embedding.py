@@ -52,7 +52,7 @@ class Producer:
         await self._publisher.wait_closed()
 
     async def close(self) -> None:
-        """Ends the stream everywhere; idempotent. The tracks stay the caller's."""
+        """Ends the stream everywhere; idempotent. aiortc stops the tracks with it."""
         await self._publisher.close()
 
 
