@@ -35,7 +35,7 @@ from OpenSSL import SSL
 
 from foundation import limits
 from foundation.errors import LocalError, RemoteError
-from media.srtp import PROFILES, SrtpKeys
+from media.srtp import PROFILES, SrtpKeys, SrtpProfile
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +46,19 @@ _CONTROL_STREAM = 0
 _EXPORTER_LABEL = b"EXTRACTOR-dtls_srtp"
 _DTLS_READ_BYTES = 1500
 
-_AIORTC_PROFILES = [
-    SRTPProtectionProfile(profile.libsrtp, profile.name.encode(), profile.key_bytes, profile.salt_bytes)
-    for profile in PROFILES
-]
-"""Our order, which decides where we are the DTLS server: OpenSSL takes the server's preference, not the client's."""
-
 _Malformed = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
 """What aiortc's SCTP raises for chunks that break its expectations: it takes them for a friend's."""
 
 
 class DtlsIdentity:
-    """A node's self-signed certificate, and the OpenSSL context made of it, shared by all associations."""
+    """A node's self-signed certificate, and the OpenSSL context made of it, shared by all associations.
 
-    def __init__(self) -> None:
+    Our order of profiles decides where we are the DTLS server: OpenSSL takes the server's preference.
+    """
+
+    def __init__(self, profiles: Sequence[SrtpProfile] = PROFILES) -> None:
+        """`profiles` are the SRTP profiles to offer or take, in order of preference."""
+        self.profiles = [_aiortc_profile(profile) for profile in profiles]
         self._certificate = _Certificate.generateCertificate()
         self.fingerprint: str = next(f.value for f in self._certificate.getFingerprints() if f.algorithm == "sha-256")
         """SHA-256, as SDP spells it: `AB:CD:...`."""
@@ -67,6 +66,10 @@ class DtlsIdentity:
     @property
     def certificate(self) -> RTCCertificate:
         return self._certificate
+
+
+def _aiortc_profile(profile: SrtpProfile) -> SRTPProtectionProfile:
+    return SRTPProtectionProfile(profile.libsrtp, profile.name.encode(), profile.key_bytes, profile.salt_bytes)
 
 
 class DtlsAssociation:
@@ -89,7 +92,7 @@ class DtlsAssociation:
         may raise.
         """
         self._wire = _Wire(transmit)
-        self._dtls = _Dtls(self._wire, identity.certificate, role, pinned=fingerprints is not None)
+        self._dtls = _Dtls(self._wire, identity, role, pinned=fingerprints is not None)
         pairs = [("sha-256", "")] if fingerprints is None else fingerprints
         self._remote = RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(*pair) for pair in pairs])
         self._on_connected = on_connected
@@ -217,10 +220,10 @@ class _Certificate(RTCCertificate):
 class _Dtls(RTCDtlsTransport):
     """aiortc's transport with our profiles; it hands out keys instead of making its own SRTP sessions."""
 
-    def __init__(self, wire: _Wire, certificate: RTCCertificate, role: DtlsRole, *, pinned: bool) -> None:
-        super().__init__(cast(RTCIceTransport, wire), [certificate])
+    def __init__(self, wire: _Wire, identity: DtlsIdentity, role: DtlsRole, *, pinned: bool) -> None:
+        super().__init__(cast(RTCIceTransport, wire), [identity.certificate])
         self._set_role(role)
-        self._srtp_profiles = _AIORTC_PROFILES
+        self._srtp_profiles = identity.profiles
         self._pinned = pinned
         self._wire = wire
         self.keys: SrtpKeys | None = None

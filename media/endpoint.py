@@ -47,13 +47,13 @@ class Endpoint:
     authenticated is answered: everything else is dropped and counted in `drops`.
     """
 
-    def __init__(self, port: UdpPort, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, port: UdpPort, loop: asyncio.AbstractEventLoop, identity: DtlsIdentity | None = None) -> None:
         self.port = port
         self.drops = Drops()
         self.send_buffer = SendBuffer()
         self.on_datagram: Callable[[bytes, Address], None] | None = None
         """What takes the datagrams that begin with 0xD5."""
-        self._identity = DtlsIdentity()
+        self._identity = identity or DtlsIdentity()
         self.fingerprint = self._identity.fingerprint
         self._loop = loop
         self._rng = random.SystemRandom()
@@ -142,7 +142,7 @@ class Endpoint:
         self.port.sockaddr(address)
         transport = Transport(
             self._around,
-            IceDialer(f"{remote_ufrag}:{local_ufrag}", password, address, self._rng, self._loop.time()),
+            IceDialer(f"{remote_ufrag}:{local_ufrag}", password, address, self._rng, self._loop.time(), link),
             local_ufrag=local_ufrag,
             remote_ufrag=remote_ufrag,
             role="client",

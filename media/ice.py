@@ -78,9 +78,12 @@ class IceDialer:
 
     A connectivity check carries PRIORITY; a keepalive does not. So a listener which has forgotten us (it was restarted)
     does not take a keepalive for a new call and leave us with a path that answers and a DTLS association that does not.
+    Clients (`link` is false) send it always, as RFC 8445 section 7.1.1 has it: mediasoup refuses a check without.
     """
 
-    def __init__(self, username: str, password: str, remote: Address, rng: random.Random, now: float) -> None:
+    def __init__(
+        self, username: str, password: str, remote: Address, rng: random.Random, now: float, link: bool = True
+    ) -> None:
         self.password = password
         self.remote: Address | None = remote
         self.heard_at = now
@@ -89,6 +92,7 @@ class IceDialer:
         self.tie_breaker = rng.getrandbits(64)
         self._username = username
         self._rng = rng
+        self._link = link
         self._busy = False
         self._next_at = now
         self._gap = limits.ice_check_gap_seconds_min
@@ -121,7 +125,7 @@ class IceDialer:
         check.attributes["USERNAME"] = self._username
         check.attributes["ICE-CONTROLLING"] = self.tie_breaker
         check.attributes["USE-CANDIDATE"] = None
-        if not self.connected:
+        if not (self._link and self.connected):
             check.attributes["PRIORITY"] = _PEER_REFLEXIVE_PRIORITY
         check.add_message_integrity(self.password.encode())
         self._sent(check.transaction_id, now)

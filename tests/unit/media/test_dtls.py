@@ -19,7 +19,7 @@ from foundation import limits
 from foundation.errors import LocalError
 from media import dtls
 from media.dtls import DtlsAssociation, DtlsIdentity
-from media.srtp import AES_128_GCM, SrtpKeys
+from media.srtp import AES_128_GCM, AES_256_GCM, SrtpKeys
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -160,6 +160,14 @@ async def test_a_client_that_only_knows_sha1_gets_it(pair):
     await both.connected()
     assert both.server.keys.profile.name == "SRTP_AES128_CM_SHA1_80"
     assert both.server.keys.profile.tag_bytes == 10
+
+
+async def test_an_identity_offers_the_profiles_it_was_made_with(identities):
+    few = DtlsIdentity((AES_256_GCM,))
+    both = Pair(End(few, "client", None, False), End(identities[1], "server", (("sha-256", few.fingerprint),), False))
+    await both.connected()
+    assert both.server.keys.profile is AES_256_GCM
+    await both.close()
 
 
 def _plain_certificate():

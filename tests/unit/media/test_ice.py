@@ -183,6 +183,13 @@ class TestDialer:
         assert "PRIORITY" not in parse_message(data).attributes
         assert "USE-CANDIDATE" in parse_message(data).attributes
 
+    def test_keepalives_of_clients_are_connectivity_checks(self):
+        ice = IceDialer("remote:local", PASSWORD, HERE, random.Random(1), 0.0, link=False)
+        answered(ice, 0.0)
+        data = ice.poll(5.0)
+        assert data is not None
+        assert "PRIORITY" in parse_message(data).attributes
+
     def test_an_answer_from_elsewhere_is_refused(self):
         ice = dialer()
         data = ice.poll(0.0)
