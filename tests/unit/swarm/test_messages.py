@@ -1,5 +1,6 @@
 """Control messages: what is written is read back, and nothing else is read."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -211,6 +212,13 @@ def test_a_reason_of_a_newer_version_is_kept() -> None:
     message = decode(_changed(EVERY_MESSAGE[4], {"reason": "too-far"}))
     assert isinstance(message, Refused)
     assert message.reason == "too-far"
+
+
+def test_the_protocol_page_names_every_type_field_reason_and_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text()
+    words = {name for name, (_, fields) in messages._SCHEMA.items() for name in (name, *fields)}
+    words |= {*RefusalReason, *EndReason, *ErrorCode} - {EndReason.IDLE}
+    assert [word for word in sorted(words) if f"`{word}`" not in page] == []
 
 
 @settings(deadline=None, max_examples=200)
