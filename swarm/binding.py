@@ -34,8 +34,9 @@ def bind(host: str, port: int) -> tuple[socket.socket, UdpPort]:
 def _resolved(host: str) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as exc:
-        raise ConfigError(f"--listen: {host!r} is no address of this machine ({exc.strerror})") from exc
+    except (OSError, UnicodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "no host name"
+        raise ConfigError(f"--listen: {host!r} is no address of this machine ({why})") from exc
     return str(found[0][4][0])
 
 

@@ -1,9 +1,11 @@
 """What a node is told when it starts: one immutable value, checked as a whole."""
 
+import ipaddress
 from dataclasses import dataclass
 
-from foundation.address import format_address, is_loopback, split_host_port
-from foundation.errors import ConfigError
+from foundation import limits
+from foundation.address import checked, format_address, is_loopback, split_host_port
+from foundation.errors import ConfigError, RemoteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,15 @@ class Config:
     def __post_init__(self) -> None:
         host, _ = _host_port("--listen", self.listen)
         for address in self.join:
-            _host_port("--join", address)
+            _joinable(address)
         for address in self.advertise:
             _host_port("--advertise", address)
         if self.max_consumers < 1:
             raise ConfigError(f"--max-consumers is {self.max_consumers}: give at least 1")
         if not self.swarm or len(self.swarm) > 64:
             raise ConfigError("--swarm is a name of 1 to 64 characters")
-        if len(self.region) > 32:
-            raise ConfigError("--region is a label of at most 32 characters")
+        if not self.region.isprintable() or len(self.region.encode()) > limits.node_record_label_bytes_max:
+            raise ConfigError(f"--region is a label of at most {limits.node_record_label_bytes_max} bytes")
         if not _loopback(host) and not self.open_swarm and self.swarm_key_file is None:
             raise ConfigError(
                 f"--listen {format_address((host, 0))[:-2]} is reachable from outside: give --swarm-key-file "
@@ -68,6 +70,25 @@ def _host_port(option: str, text: str) -> tuple[str, int]:
         return split_host_port(text)
     except ValueError as exc:
         raise ConfigError(f"{option}: {exc}; write HOST:PORT") from None
+
+
+def _joinable(text: str) -> None:
+    host, port = _host_port("--join", text)
+    refused = ConfigError(f"--join {text!r}: write HOST:PORT of one node of the swarm")
+    if not port or not host.isprintable():
+        raise refused
+    try:
+        host.encode("idna")  # as every lookup of the name will; it refuses what can be no name at all
+    except UnicodeError:
+        raise refused from None
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return
+    try:
+        checked(host, port)
+    except RemoteError as exc:
+        raise ConfigError(f"--join {text!r}: {exc}; write HOST:PORT of one node of the swarm") from None
 
 
 def _loopback(host: str) -> bool:

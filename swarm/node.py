@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from dht.directory import Directory
 from foundation import limits
-from foundation.address import Address, checked, format_address, split_host_port
+from foundation.address import Address, checked, format_address, normalize, split_host_port
 from foundation.errors import ConfigError, NoSuchProducer, RemoteError
 from foundation.identity import swarm_id
 from foundation.tasks import TaskScope
@@ -53,6 +54,8 @@ class Node:
         self._started_at = time.monotonic()
         self._scope = TaskScope("node", limits.node_tasks_max)
         self._embedded: list[Producer | Consumer] = []
+        self._parts = AsyncExitStack()
+        """What is open; each part is closed before those it stands on."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -64,25 +67,27 @@ class Node:
         await self.close()
 
     async def start(self) -> None:
-        """Binds the port, joins the swarm and serves. Raises `ConfigError`; then nothing stays open."""
+        """Binds the port, joins the swarm and serves. Raises `ConfigError`. A start that fails leaves nothing open."""
         config = self.config
         self._key = load_or_create_key(config.data_dir)
         self._swarm_key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
         self._swarm = swarm_id(config.swarm, self._swarm_key)
         advertise = [_advertised(text) for text in config.advertise]
         listener, port = bind(*config.listen_address)
+        self._parts.callback(port.close)
+        self._parts.callback(listener.close)
         try:
             await self._open(listener, port, advertise)
+            await self._join()
         except BaseException:
-            listener.close()
-            port.close()
+            await self.close()
             raise
-        await self._join()
 
     async def _open(self, listener: socket.socket, port: UdpPort, advertise: Sequence[Address]) -> None:
         loop = asyncio.get_running_loop()
         rng = random.SystemRandom()
         self._sfu = Sfu(Endpoint(port, loop), loop, rng, advertise)
+        self._parts.push_async_callback(self._sfu.close)
         self.record = self._signed_record()
         self._directory = Directory(
             self._key,
@@ -93,26 +98,26 @@ class Node:
             rng=rng,
             swarm_key=self._swarm_key,
         )
+        self._parts.push_async_callback(self._directory.close)
         self._links = Links(self.record, self._sfu, self._swarm, self._swarm_key)
+        self._parts.push_async_callback(self._links.close)
         tree = RelayTree(self.record, MaxConsumers(self.config.max_consumers), rng, self._read_record)
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
+        self._parts.push_async_callback(self._relaying.close)
         self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)
+        self._parts.push_async_callback(self._sessions.close)
         self._sfu.endpoint.on_datagram = self._directory.datagram_received
         self._sfu.endpoint.start()
         self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
+        self._parts.push_async_callback(self._http.close)
         self._scope.spawn(self._renew_record(), "renew")
 
     async def close(self) -> None:
-        """Ends every session, withdraws what is published here, and gives port and tasks back."""
+        """Ends every session, withdraws what is published here, and gives port and tasks back; idempotent."""
         await self._scope.close()
         for stream in self._embedded:
             await stream.close()
-        await self._sessions.close()
-        await self._relaying.close()
-        await self._http.close()
-        await self._links.close()
-        await self._directory.close()
-        await self._sfu.close()
+        await self._parts.aclose()
 
     # --- who and where ---
 
@@ -334,7 +339,7 @@ async def _resolve(text: str) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError:
         return []
-    return list(dict.fromkeys(checked(entry[4][0], entry[4][1]) for entry in found if entry[4][1]))
+    return list(dict.fromkeys(normalize((str(entry[4][0]), int(entry[4][1]))) for entry in found))
 
 
 def _version() -> str:

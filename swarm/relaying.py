@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dht.directory import Directory
 from foundation import limits
-from foundation.errors import LocalError, NoSuchProducer
+from foundation.errors import LocalError, NoSuchProducer, SwarmFull
 from foundation.identity import NodeId
 from foundation.tasks import TaskScope
 from media.sfu import Sfu
@@ -51,6 +51,7 @@ class Relaying:
         self._asking: dict[UUID, list[asyncio.Future[TreeKnown]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
+        self._closed = False
         links.on_up = self._link_up
         links.on_down = self._link_down
         links.on_message = self._message
@@ -61,8 +62,10 @@ class Relaying:
     async def want(self, producer: UUID, viewer: str) -> Outcome | None:
         """Takes a viewer's slot and waits until the stream is here, or cannot be; None when there is no slot.
 
-        Unless it is `Carried` the slot is free again. The wait is bounded by the tree (`pull_seconds_max`).
+        Unless it is `Carried` the slot is free again, also when the wait is cancelled. The wait is bounded by the tree
+        (`pull_seconds_max`). Raises `SwarmFull` when this node ends.
         """
+        self._refuse_when_closed()
         settled: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting.setdefault(producer, []).append(settled)
         try:
@@ -70,6 +73,9 @@ class Relaying:
                 return None
             self._pump()
             return await settled
+        except BaseException:
+            self.release(producer, viewer)
+            raise
         finally:
             _forget(self._waiting, producer, settled)
 
@@ -93,7 +99,8 @@ class Relaying:
         return self.tree.redirect_candidates(producer, self._loop.time())
 
     async def nodes(self, producer: UUID) -> tuple[TreeNode, ...]:
-        """The relay tree of a producer, parents before children. Raises `NoSuchProducer`."""
+        """The relay tree of a producer, parents before children. Raises `NoSuchProducer` and `SwarmFull`."""
+        self._refuse_when_closed()
         known: asyncio.Future[TreeKnown] = self._loop.create_future()
         self._asking.setdefault(producer, []).append(known)
         try:
@@ -107,14 +114,18 @@ class Relaying:
         return nodes
 
     async def close(self) -> None:
-        """Stops deciding; pipes and links are closed by whoever owns them."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for settled in chain.from_iterable(self._waiting.values()):
-            settled.cancel()
-        for known in chain.from_iterable(self._asking.values()):
-            known.cancel()
+        """Stops deciding, and ends every wait; pipes and links are closed by whoever owns them."""
+        self._closed = True
+        self._rearm()
+        waiters: list[asyncio.Future[Any]] = [*chain(*self._waiting.values()), *chain(*self._asking.values())]
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(_shutting_down())
         await self._scope.close()
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise _shutting_down()
 
     # --- what the links call ---
 
@@ -222,13 +233,17 @@ class Relaying:
     def _rearm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        when = self.tree.next_timeout()
+        when = None if self._closed else self.tree.next_timeout()
         self._timer = None if when is None else self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         self.tree.timer(self._loop.time())
         self._pump()
+
+
+def _shutting_down() -> SwarmFull:
+    return SwarmFull("This node is shutting down: ask another one.")
 
 
 def _forget(waiting: dict[UUID, list[asyncio.Future[T]]], producer: UUID, waiter: asyncio.Future[T]) -> None:

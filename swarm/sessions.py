@@ -61,7 +61,7 @@ class Sessions:
             raise self._refused(producer_id, exc) from exc
         session_id, client = self._admit(producer_id, session)
         assert session.producer is not None
-        session.on_connect.append(partial(self._published, producer_id, epoch))
+        session.on_connect.append(partial(self._published, producer_id, epoch, session))
         session.on_close.append(partial(self._publisher_gone, session_id, producer_id))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
@@ -127,9 +127,13 @@ class Sessions:
             return ProducerTaken("This producer id is live: publish under another one.")
         return SwarmFull(f"This node takes no more publishers: {exc}.")
 
-    def _published(self, producer_id: UUID, epoch: int) -> None:
-        """The publisher is connected: from now on the stream is to be had."""
-        self._relaying.produced(producer_id)
+    def _published(self, producer_id: UUID, epoch: int, session: WebRtcSession) -> None:
+        """The publisher is connected: from now on the stream is to be had, unless it came from elsewhere meanwhile."""
+        try:
+            self._relaying.produced(producer_id)
+        except LocalError as exc:
+            session.close(str(exc))
+            return
         announcement = Announcement(
             producer_id=producer_id,
             epoch=epoch,
