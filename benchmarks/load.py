@@ -1,25 +1,37 @@
 """Load that costs a node what real clients cost it, and its own process little: raw DTLS-SRTP publishers and viewers.
 
 A client here is one UDP socket (`media.endpoint`) that dials the node with the credentials of its WHIP or WHEP answer,
-completes ICE and DTLS, and then sends frames or counts what arrives. Nothing is encoded or decoded; viewers send
-receiver reports once a second, as browsers do.
+completes ICE and DTLS, and then sends frames or counts what arrives. Nothing is encoded or decoded; `reporting` lets
+viewers send receiver reports once a second, as browsers do.
 """
 
 import asyncio
 import os
 import re
 import secrets
+import socket
 import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
+from benchmarks.kernel_count import refuse_rtp, refused
 from foundation.address import Address
+from media.dtls import DtlsIdentity
 from media.endpoint import Endpoint
+from media.port import UdpPort
+from media.srtp import PROFILES, SrtpProfile
 from media.transport import Transport
 
 PAYLOAD_TYPE = 96
+KEYFRAME_GAP_FRAMES = 30
+REPORTS_PER_SECOND = 1
+REPORTING_STEPS = 20
+RECEIVE_BUFFER_BYTES = 4 << 20
+_SO_RCVBUFFORCE = 33
 TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 
@@ -80,9 +92,13 @@ def read_answer(sdp: str, session: str) -> Answer:
 class Client:
     """One raw client of a node; also the handler of its transport."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, host: str = "127.0.0.1", profiles: Sequence[SrtpProfile] = PROFILES
+    ) -> None:
         self.loop = loop
-        self.endpoint = Endpoint.open("127.0.0.1", 0, loop)
+        self.socket = open_socket(host)
+        self.endpoint = Endpoint(UdpPort(self.socket), loop, DtlsIdentity(profiles))
+        self.endpoint.start()
         self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
         self.connected: asyncio.Future[None] = loop.create_future()
         self.first_keyframe: asyncio.Future[float] = loop.create_future()
@@ -91,6 +107,9 @@ class Client:
         self.ssrc = int.from_bytes(os.urandom(4), "big")
         self.keyframe_requests = 0
         self.transport: Transport | None = None
+        self.media_ssrc: int | None = None
+        self._first_sequence = 0
+        self._refused_before: int | None = None
 
     async def post(self, http: aiohttp.ClientSession, url: str, direction: str) -> Answer:
         text = offer(
@@ -113,6 +132,25 @@ class Client:
             link=False,
         )
 
+    def count_in_kernel(self) -> None:
+        """From now on RTP packets are counted where they arrive and not read: see `benchmarks.kernel_count`."""
+        refuse_rtp(self.socket)
+        self._refused_before = refused(self.socket)
+
+    def arrived(self) -> int:
+        """RTP packets so far, read or counted in the kernel."""
+        if self._refused_before is None:
+            return self.packets
+        return self.packets + ((refused(self.socket) - self._refused_before) & 0xFFFFFFFF)
+
+    def send_report(self) -> None:
+        """A receiver report (RFC 3550 section 6.4.2) that complains of nothing."""
+        if self.transport is None or self.media_ssrc is None:
+            return
+        highest = self._first_sequence + self.arrived()
+        block = struct.pack("!IIIIII", self.media_ssrc, 0, highest & 0xFFFFFFFF, 0, 0, 0)
+        self.transport.send_rtcp(struct.pack("!BBHI", 0x81, 201, 7, self.ssrc) + block)
+
     # --- the transport's handler ---
 
     def transport_connected(self) -> None:
@@ -124,6 +162,8 @@ class Client:
             self.connected.set_exception(ConnectionError(reason))
 
     def rtp_received(self, packets: list[bytes], now: float) -> None:
+        if self.media_ssrc is None:
+            _, self._first_sequence, _, self.media_ssrc = struct.unpack_from("!HHII", packets[0])
         self.packets += len(packets)
         for packet in packets:
             self.octets += len(packet)
@@ -141,6 +181,37 @@ class Client:
         if not self.first_keyframe.done():
             self.first_keyframe.cancel()
         await self.endpoint.close()
+
+
+def open_socket(host: str) -> socket.socket:
+    """A non-blocking UDP socket with room for the frames that arrive while the load generator does something else."""
+    udp_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp_socket.setblocking(False)
+    try:
+        udp_socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+    except PermissionError:
+        udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    udp_socket.bind((host, 0))
+    return udp_socket
+
+
+@asynccontextmanager
+async def reporting(audience: Sequence[Client]) -> AsyncIterator[None]:
+    """Meanwhile each viewer sends a receiver report once a second; they take turns."""
+    task = asyncio.get_running_loop().create_task(_report(audience))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _report(audience: Sequence[Client]) -> None:
+    while True:
+        for step in range(REPORTING_STEPS):
+            for viewer in audience[step::REPORTING_STEPS]:
+                viewer.send_report()
+            await asyncio.sleep(1 / REPORTS_PER_SECOND / REPORTING_STEPS)
 
 
 def starts_vp8_keyframe(packet: bytes) -> bool:
@@ -161,9 +232,12 @@ def starts_vp8_keyframe(packet: bytes) -> bool:
 
 
 class FrameSource:
-    """Frames of equal packets, as a VP8 publisher that paces nothing: every frame is one burst."""
+    """Frames of equal packets, as a VP8 publisher that paces nothing: every frame is one burst.
 
-    def __init__(self, client: Client, packets_per_frame: int, packet_bytes: int, frames_per_second: int) -> None:
+    The number of packets in a frame, and of frames in a second, may be changed between frames.
+    """
+
+    def __init__(self, client: Client, packets_per_frame: int, packet_bytes: int, frames_per_second: float) -> None:
         self.client = client
         self.packets_per_frame = packets_per_frame
         self.packet_bytes = packet_bytes
@@ -174,7 +248,7 @@ class FrameSource:
         self._filler = os.urandom(packet_bytes)
 
     @property
-    def packets_per_second(self) -> int:
+    def packets_per_second(self) -> float:
         return self.packets_per_frame * self.frames_per_second
 
     def send_frame(self) -> None:
@@ -182,7 +256,7 @@ class FrameSource:
         assert transport is not None
         assert transport.srtp is not None
         srtp, buffer = transport.srtp, self.client.endpoint.send_buffer
-        keyframe = self.frames % self.frames_per_second == 0 or self.client.keyframe_requests > 0
+        keyframe = self.frames % KEYFRAME_GAP_FRAMES == 0 or self.client.keyframe_requests > 0
         self.client.keyframe_requests = 0
         end = 0
         segment = 0
@@ -205,7 +279,7 @@ class FrameSource:
             self.sequence_number = (self.sequence_number + 1) & 0xFFFF
         self.client.endpoint.port.send_segments(buffer.view[:end], segment, transport.sockaddr)
         self.frames += 1
-        self.timestamp = (self.timestamp + 90000 // self.frames_per_second) & 0xFFFFFFFF
+        self.timestamp = (self.timestamp + int(90000 / self.frames_per_second)) & 0xFFFFFFFF
 
     async def run(self, seconds: float) -> None:
         """Sends frames by the clock: a late wake-up sends the frame late, never two at once."""

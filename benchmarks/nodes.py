@@ -11,6 +11,13 @@ from contextlib import asynccontextmanager
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads so far (`/proc/PID/stat`, fields 14 and 15), by 10 ms."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
 class NodeProcess:
     """One `swarmd run` process."""
 
@@ -24,10 +31,8 @@ class NodeProcess:
         return self.url.removeprefix("http://")
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process so far (`/proc/PID/stat`, fields 14 and 15), in steps of 10 ms."""
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        """User and system time of the process so far, in steps of 10 ms."""
+        return cpu_seconds(self.process.pid)
 
     def resident_megabytes(self) -> float:
         with open(f"/proc/{self.process.pid}/status") as status:
