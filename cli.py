@@ -85,9 +85,10 @@ def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], C
 @_setting("--swarm-key-file", metavar="FILE", help="The key of a private swarm, from 'swarmd keygen'.")
 @_setting("--open-swarm", is_flag=True, default=None, help="Serve everybody, without a swarm key.")
 @_setting("--region", metavar="LABEL", help="Where the node is.")
+@_setting("--workers", type=int, default=1, metavar="N", help="Nodes, on ports counted up; one a core.  [default: 1]")
 @_setting("--log-level", type=click.Choice(LOG_LEVELS), default="warning", show_default=True, help="For stderr.")
 @_setting("--config", metavar="FILE", is_eager=True, callback=_read_file, help="A TOML file with the same options.")
-def run(log_level: str, config: str | None, **options: Any) -> None:
+def run(log_level: str, config: str | None, workers: int, **options: Any) -> int:
     """Run a node until SIGINT or SIGTERM. Without options it is one of its own, on 127.0.0.1:7400."""
     import logging
 
@@ -99,7 +100,13 @@ def run(log_level: str, config: str | None, **options: Any) -> None:
         given[name] = tuple(part for item in given[name] for part in item.split(","))
     unknown = given.keys() - {field.name for field in fields(Config)}
     assert not unknown, f"options that are no fields of Config: {unknown}"
-    _complete(_run(Config(**given)))
+    wanted = Config(**given)
+    if workers == 1:
+        _complete(_run(wanted))
+        return 0
+    from swarm.supervisor import run_workers
+
+    return _complete(run_workers(wanted, workers, log_level, click.echo))
 
 
 async def _run(config: "Config") -> None:

@@ -41,10 +41,11 @@ def read_settings(path: str) -> dict[str, Any]:
 
 
 def setting_types() -> dict[str, type]:
-    """Each key and its TOML type: the fields of `Config`, and `log_level`."""
+    """Each key and its TOML type: the fields of `Config`, and what `run` keeps to itself."""
     hints = get_type_hints(Config)
     return {name: _toml_type(hint) for name, hint in hints.items() if name in Config.__dataclass_fields__} | {
-        "log_level": str
+        "log_level": str,
+        "workers": int,
     }
 
 

@@ -40,7 +40,7 @@ def swarmd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         code = ended.value.code
         return (code if isinstance(code, int) else 0, *capsys.readouterr())
 
-    for variable in ("LISTEN", "JOIN", "MAX_CONSUMERS", "CONFIG", "REGION", "OPEN_SWARM"):
+    for variable in ("LISTEN", "JOIN", "MAX_CONSUMERS", "CONFIG", "REGION", "OPEN_SWARM", "WORKERS"):
         monkeypatch.delenv(f"SWARMD_{variable}", raising=False)
     return run
 
@@ -116,6 +116,29 @@ def test_the_file_may_be_named_in_the_environment(
     assert started == [Config(open_swarm=True)]
 
 
+@pytest.mark.parametrize("how", ["option", "environment", "file"])
+def test_several_workers_are_supervised(
+    swarmd: Swarmd, started: list[Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    supervised: list[tuple[Config, int, str]] = []
+
+    async def run_workers(config: Config, workers: int, log_level: str, _: object) -> int:
+        supervised.append((config, workers, log_level))
+        return 1
+
+    monkeypatch.setattr("swarm.supervisor.run_workers", run_workers)
+    options: list[object] = []
+    if how == "option":
+        options = ["--workers", "3"]
+    elif how == "environment":
+        monkeypatch.setenv("SWARMD_WORKERS", "3")
+    else:
+        (tmp_path / "swarmd.toml").write_text("workers = 3\n")
+        options = ["--config", tmp_path / "swarmd.toml"]
+    assert swarmd("run", "--region", "r", *options) == (1, "", "")
+    assert (supervised, started) == ([(Config(region="r"), 3, "warning")], [])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -124,6 +147,8 @@ def test_the_file_may_be_named_in_the_environment(
         (["--listen", "0.0.0.0"], ["--swarm-key-file", "--open-swarm"]),
         (["--max-consumers", "0"], ["--max-consumers"]),
         (["--max-consumers", "many"], ["--max-consumers", "many", "swarmd run --help"]),
+        (["--workers", "0"], ["--workers"]),
+        (["--workers", "3", "--listen", "127.0.0.1:65534"], ["--workers", "65536"]),
         (["--log-level", "loud"], ["loud", "debug"]),
         (["--colour"], ["--colour"]),
         (["--config", "/nowhere/swarmd.toml"], ["/nowhere/swarmd.toml", "No such file"]),

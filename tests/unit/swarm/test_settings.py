@@ -18,7 +18,7 @@ def written(tmp_path: Path, text: str) -> str:
 
 
 def test_each_field_of_the_configuration_is_a_key() -> None:
-    assert set(setting_types()) == set(Config.__dataclass_fields__) | {"log_level"}
+    assert set(setting_types()) == set(Config.__dataclass_fields__) | {"log_level", "workers"}
 
 
 def test_values_are_read_by_type(tmp_path: Path) -> None:
