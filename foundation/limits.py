@@ -146,6 +146,90 @@ report_gap_seconds = 1.0
 rtcp_compound_bytes_max = 1200
 """What fits every path; a link with many streams sends several compounds."""
 
+# --- media: loss repair, as receiver ----------------------------------------------------------------------------------
+nack_delay_seconds = 0.01
+"""From a gap to its first NACK: what is only reordered comes within a few ms, and a repair takes a round trip anyway."""
+
+nack_gap_seconds_min = 0.02
+"""Before a packet is asked for again, however short the round trip: answers wait for pacers and busy loops."""
+
+nack_gap_ratio = 1.25
+"""First gap over round trip, for its jitter, and each gap over the one before: who repairs upstream needs patience."""
+
+nack_tries_max = 10
+"""NACKs for one packet, as in libwebrtc: with the gaps growing, 0.7 s at the shortest round trip."""
+
+nack_video_seconds_max = 1.0
+"""No answer is waited for after this: players have frozen long before, and a keyframe comes sooner."""
+
+nack_audio_seconds_max = 0.25
+"""What a player's buffer may grow to for late Opus; a request that cannot be answered by then is not sent."""
+
+nack_missing_max = 256
+"""Of one source: half a second of 5 Mbit/s; a keyframe has fewer packets. All of them fit one RTCP packet."""
+
+nack_poll_gap_seconds_min = 0.005
+"""Between two rounds of NACKs of one session: a link with a thousand streams must not wake for each single packet."""
+
+rtt_default_seconds = 0.1
+"""Before a round trip was measured, as in libwebrtc and mediasoup: the distance of continents."""
+
+# --- media: loss repair and joining ----------------------------------------------------------------------------------
+history_bytes_max = 2 << 20
+"""Of packets kept per track: 4 s of 4 Mbit/s; of a stream of 20 Mbit/s 0.8 s, four round trips around the world."""
+
+history_seconds_max = 4.0
+"""The largest group that a viewer may begin with, and the second in which it is sent and its losses repaired."""
+
+history_packets_max = 4096
+"""Per track: what the bytes above are in packets of 512; tiny packets cost their bookkeeping of 200 bytes each."""
+
+keyframe_group_seconds_max = 3.0
+"""Age of the keyframe a new viewer begins with: 90 pictures, decoded in a third of a second; more would feel slow."""
+
+keyframe_group_bytes_max = 1 << 20
+"""3 s of 2.8 Mbit/s: in the 0.2 s a group takes this is 40 Mbit/s, more than many viewers' lines have."""
+
+keyframe_group_packets_max = 1024
+"""As the bytes, in packets of 1 KB; half of what Chromium's packet buffer holds."""
+
+keyframe_group_hole_seconds_max = 0.5
+"""For how long a packet missing from a group may still come: two retransmissions over 200 ms."""
+
+catch_up_seconds = 0.2
+"""In which a group is sent: below what anybody notices, and no single flood for the line."""
+
+catch_up_seconds_max = 1.0
+"""Until a viewer has caught up with the live packets, or begins with the next keyframe instead."""
+
+catch_up_bytes_per_second_min = 600_000
+"""A small group is sent at 5 Mbit/s."""
+
+plain_retransmission_packets_max = 128
+"""How far behind the newest packet a plain retransmission goes: libsrtp's replay window unless raised (GStreamer),
+0.5 s at 2.5 Mbit/s. RFC 3711 section 3.3.2 promises 64, browsers have 1024; beyond its window a receiver sees a replay."""
+
+retransmission_gap_seconds_min = 0.02
+"""Between two retransmissions of one packet, or the round trip if that is more: NACKs repeat what is under way."""
+
+retransmission_share = 0.25
+"""Of the bytes a consumer is sent it may have again: repairs 20 % loss, and bounds what a storm of NACKs costs."""
+
+retransmission_burst_bytes = 131_072
+"""Of retransmissions at once: an outage of 0.4 s at 2.5 Mbit/s."""
+
+nack_bytes = 32
+"""Each number asked for costs this much of the same allowance: looking one up takes a fifth of sending a packet."""
+
+retransmissions_remembered_max = 1024
+"""Packets per consumer track of which is known when they were last sent again: four seconds of 25 % loss."""
+
+refusals_in_row_max = 3
+"""Bursts of one viewer's video that the socket refuses in a row before it waits for a keyframe: 0.1 s."""
+
+slow_viewer_keyframe_gap_seconds = 5.0
+"""Between two keyframes asked for because one viewer fell behind: all others pay for them too."""
+
 # --- media: offers ---------------------------------------------------------------------------------------------------
 sdp_lines_max = 2048
 """Of an SDP offer: a browser's with three m-lines, all codecs and all candidates has about 300."""

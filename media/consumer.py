@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from foundation import limits
 from foundation.errors import LocalError
 from media.keyframe import keyframes_known
 from media.parameters import Kind, TrackParameters
@@ -11,6 +12,7 @@ from media.rewriter import extension_ids
 from media.srtp import Srtp
 
 if TYPE_CHECKING:
+    from media.catch_up import Squeeze
     from media.producer import Producer
 
 _before_all = -(1 << 62)
@@ -34,13 +36,15 @@ class Format(NamedTuple):
     """What makes one packet's copies for two consumers alike but for sequence number, timestamp and SSRC.
 
     `extension_ids` are pairs of the producer's id and the consumer's. A pipe has neither those nor a payload type of
-    its own: it passes on what came.
+    its own: it passes on what came. Only where `paddable` may packets get RTP padding: a plain retransmission has to be
+    what was first sent, so that it is for receivers with RTX, and for those that cannot ask for a retransmission.
     """
 
     pipe: bool
     payload_type: int
     extension_ids: tuple[tuple[int, int], ...]
     tag_bytes: int
+    paddable: bool
 
 
 @dataclass(slots=True)
@@ -64,11 +68,16 @@ class ConsumerTrack:
     __slots__ = (
         "_before",
         "_next_sequence",
+        "_refused_at",
+        "_refused_in_row",
         "_source_is_new",
+        "ask_at",
+        "asked_at",
         "bytes_",
         "clock_rate",
         "destination",
         "extension_ids",
+        "first_number",
         "format",
         "newest",
         "on_flow",
@@ -77,8 +86,13 @@ class ConsumerTrack:
         "parameters",
         "pipe",
         "reception",
+        "repairs",
+        "retransmitted",
+        "rtx",
+        "run_start",
         "running",
         "sequence_offset",
+        "squeeze",
         "srtp",
         "srtp_context",
         "ssrc",
@@ -106,7 +120,23 @@ class ConsumerTrack:
         self.format: Format | None = None
         self.running = False
         self.start = _before_all
-        """The source's extended sequence number below which nothing is sent."""
+        """The source's extended sequence number below which nothing is sent, unless it is asked for again."""
+        self.run_start = _before_all
+        """The one this run began with."""
+        self.squeeze: Squeeze | None = None
+        """How the timestamps of this run's first packets are moved, when it began with old ones."""
+        self.first_number = first_number
+        self.rtx = parameters.rtx_payload_type is not None and parameters.rtx_ssrc is not None
+        """Whether retransmissions go as RTX."""
+        self.repairs = pipe or self.rtx or "nack" in parameters.feedback
+        """Whether NACKs are answered."""
+        self.retransmitted = 0
+        self.ask_at: float | None = None
+        """When a keyframe is to be asked for, if the track still waits for one then."""
+        self.asked_at = float("-inf")
+        """When one was last asked for because this track fell behind."""
+        self._refused_at = 0
+        self._refused_in_row = 0
         self.sequence_offset = 0
         self.timestamp_offset = 0
         self.newest = _none_sent
@@ -133,12 +163,14 @@ class ConsumerTrack:
         assert destination.srtp is not None
         self.destination, self.srtp, self.srtp_context = destination, destination.srtp, destination.srtp._out
         payload_type = -1 if self.pipe else self.parameters.codec.payload_type
-        self.format = Format(self.pipe, payload_type, self.extension_ids, self.srtp.tag_bytes)
+        paddable = not self.pipe and (self.rtx or not self.repairs)
+        self.format = Format(self.pipe, payload_type, self.extension_ids, self.srtp.tag_bytes, paddable)
 
     def begin(self, sequence: int, timestamp: int, now: float) -> None:
         """Starts a run with this packet of the source."""
         self.running = True
-        self.start = sequence
+        self.start = self.run_start = sequence
+        self.squeeze = self.ask_at = None
         self.newest = sequence, timestamp, now
         if not self.pipe:
             self.sequence_offset = self._next_sequence - sequence
@@ -163,6 +195,24 @@ class ConsumerTrack:
             self.start = self.newest[0] + 1
             self._end()
 
+    def refused(self, packets: int) -> bool:
+        """The socket would not take a burst of so many packets; true when video has been refused too often in a row.
+
+        Called after they were counted in `packets`, for each part of the burst: one that was sent in between shows.
+        """
+        if self.packets == self._refused_at:
+            return False
+        follows = self.packets == self._refused_at + packets
+        self._refused_at = self.packets
+        self._refused_in_row = self._refused_in_row + 1 if follows else 1
+        return self.waits_for_keyframe and self._refused_in_row >= limits.refusals_in_row_max
+
+    def fell_behind(self, now: float) -> None:
+        """Ends the run as `skip`; a keyframe is asked for in time, but one slow viewer must not cost all the others."""
+        self.skip()
+        self._refused_in_row = 0
+        self.ask_at = max(now, self.asked_at + limits.slow_viewer_keyframe_gap_seconds)
+
     def stats(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
@@ -171,6 +221,7 @@ class ConsumerTrack:
             "packets": self.packets,
             "bytes": self.bytes_,
             "unsent": self.unsent,
+            "retransmitted": self.retransmitted,
             **asdict(self.reception),
         }
 
@@ -195,13 +246,19 @@ class Consumer:
         """Called once, with the reason: "ended" when the producer closed."""
         producer.attach(self)
 
-    def connect(self, destination: Destination) -> None:
-        """Lets packets flow: the transport is connected. A viewer's video asks for a keyframe to start with."""
+    def connect(self, destination: Destination, now: float) -> None:
+        """Lets packets flow: the transport is connected.
+
+        A viewer's video begins with the keyframe in the cache, or asks for one.
+        """
         if self.closed:
             return
         for kind, track in self.tracks.items():
             track.connect(destination)
-            self.producer.tracks[kind].fanout.add(track)
+            fanout = self.producer.tracks[kind].fanout
+            if track.waits_for_keyframe and fanout.catch_up(track, now):
+                continue
+            fanout.add(track)
             if track.waits_for_keyframe:
                 self.producer.request_keyframe(kind)
 

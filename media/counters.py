@@ -26,7 +26,29 @@ class Counters:
     rtcp_malformed: int = 0
     rtcp_unknown_ssrc: int = 0
     """Reports and requests about an SSRC which is not, or no more, on that transport."""
+    nacks_sent: int = 0
+    """Sequence numbers that were asked for, each as often as it was."""
+    packets_repaired: int = 0
+    """Missing packets that came by RTX; plain retransmissions look like late packets."""
+    rtx_unneeded: int = 0
+    """RTX that carried what had come already or is too old, and probes that carried nothing."""
     nacks_received: int = 0
     """Sequence numbers that consumers reported as lost."""
+    nacks_unknown: int = 0
+    """Of those received: never sent in this run of the track, in no cache any more, or too long for RTX."""
+    nacks_too_late: int = 0
+    """Too old for a receiver without RTX: its SRTP would see a replay."""
+    nacks_too_soon: int = 0
+    """Asked for again while the retransmission was under way."""
+    nacks_over_budget: int = 0
+    """Beyond what one consumer may ask for."""
+    packets_retransmitted: int = 0
+    bytes_retransmitted: int = 0
+    catch_ups: int = 0
+    """Viewers that began with a keyframe from the cache."""
+    catch_ups_abandoned: int = 0
+    """Of them, those that could not catch up and waited for a keyframe after all."""
+    viewers_skipped: int = 0
+    """Times a viewer's video was dropped to the next keyframe because its packets could not be sent."""
     keyframe_requests_received: int = 0
     keyframe_requests_sent: int = 0

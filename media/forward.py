@@ -11,7 +11,7 @@ call costs as much as encrypting eight packets, and a line of Python a tenth of 
   C code, without a line of bytecode or an allocation per packet (`any` runs a map to its end: both functions answer a
   false value when all is well). For up to three packets a plain loop is faster.
 - Neighbours of equal size leave with one `sendmsg` (`UDP_SEGMENT`). libwebrtc splits a frame into packets that differ
-  by a byte, so RTP padding makes them equal; a pipe's packets are never padded.
+  by a byte, so RTP padding makes them equal where that is allowed (`Format.paddable`).
 
 Measured by `benchmarks/forward_loop.py`, 200 consumers, packets of 1200 bytes, AES-128-GCM, loopback: bursts of
 1 / 2 / 4 / 8 / 12 / 16 packets cost 5.6 / 4.2 / 2.7 / 2.0 / 1.7 / 1.6 µs per packet and consumer. In a burst of 12, all
@@ -97,9 +97,11 @@ class Forwarder:
     """Sends bursts to consumers by way of the one send buffer of a node."""
 
     def __init__(self, port: SegmentPort, buffer: SendBuffer, counters: Counters) -> None:
+        self.counters = counters
+        self.too_slow: list[ConsumerTrack] = []
+        """Those whose packets were refused too often, until somebody empties it."""
         self._port = port
         self._buffer = buffer
-        self._counters = counters
         self._lengths: Any = ffi.new("int[]", limits.burst_packets_max)
         self._lengths_view = memoryview(ffi.buffer(self._lengths)).cast("B")
         self._cells = [self._lengths + place for place in range(limits.burst_packets_max)]
@@ -140,7 +142,7 @@ class Forwarder:
             if newest > track.newest:
                 track.newest = newest
             if refused:
-                self._counters.packets_unprotected += count  # what is in the buffer may still be plain: never send it
+                self.counters.packets_unprotected += count  # what is in the buffer may still be plain: never send it
                 continue
             track.packets += count
             track.bytes_ += rtp_bytes
@@ -148,11 +150,33 @@ class Forwarder:
             sockaddr = track.destination.sockaddr
             for piece, segment_bytes, packets in pieces:
                 if sockaddr is None or not send_segments(piece, segment_bytes, sockaddr):
-                    track.unsent += packets
                     unsent += packets
-        self._counters.packets_forwarded += sent * count
-        self._counters.bytes_forwarded += sent * rtp_bytes
-        self._counters.packets_unsent += unsent
+                    self._refused(track, packets, count)
+        self.counters.packets_forwarded += sent * count
+        self.counters.bytes_forwarded += sent * rtp_bytes
+        self.counters.packets_unsent += unsent
+
+    def repeat(self, packets: Sequence[bytes], track: ConsumerTrack) -> None:
+        """Sends packets again that are ready but for SRTP, under the numbers they have."""
+        view, cell, sockaddr = self._buffer.view, self._cells[0], track.destination.sockaddr
+        for packet in packets:
+            view[: len(packet)] = packet
+            self._lengths[0] = len(packet)
+            if lib.srtp_protect(track.srtp_context, self._buffer.cdata, cell):
+                self.counters.packets_unprotected += 1
+                continue
+            size = self._lengths[0]
+            if sockaddr is None or not self._port.send_segments(view[:size], size, sockaddr):
+                self.counters.packets_unsent += 1
+                continue
+            track.retransmitted += 1
+            self.counters.packets_retransmitted += 1
+            self.counters.bytes_retransmitted += len(packet)
+
+    def _refused(self, track: ConsumerTrack, packets: int, count: int) -> None:
+        track.unsent += packets
+        if track.refused(count):
+            self.too_slow.append(track)
 
     def _send_part(self, burst: Burst, form: Format, track: ConsumerTrack) -> None:
         part = burst.part(0, track.start)
@@ -190,7 +214,7 @@ class _Image:
         lengths: list[int] = []
         ids = dict(form.extension_ids)
         plain = bytearray()
-        for first, end, size_max in equal_runs(sizes, paddable=not form.pipe and not _padded(burst)):
+        for first, end, size_max in equal_runs(sizes, paddable=form.paddable and not _padded(burst)):
             begin = len(plain)
             for at in range(first, end):
                 packet = bytearray(burst.packets[at])

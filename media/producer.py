@@ -22,7 +22,7 @@ class ProducerTrack:
     def __init__(self, producer: "Producer", parameters: TrackParameters, forwarder: Forwarder) -> None:
         self.producer = producer
         self.parameters = parameters
-        self.fanout = Fanout(forwarder)
+        self.fanout = Fanout(forwarder, lambda: producer.request_keyframe(parameters.kind))
         self.source: Source | None = None
         """None until the first packet, and after a BYE."""
         self._bound_at = float("-inf")

@@ -23,6 +23,9 @@ class RtpSender:
         """Bits per second which the receiver said it can take (REMB)."""
         self._counters = counters
         self._outgoing: dict[int, Outgoing] = {}
+        self._rtx: set[int] = set()
+        """Their SSRCs for retransmissions, of which receivers report too."""
+        self._catching_up: dict[Outgoing, None] = {}
         self._reports = SenderReports(rng)
 
     def add(self, consumer: Consumer) -> list[Outgoing]:
@@ -31,6 +34,8 @@ class RtpSender:
         for kind, track in consumer.tracks.items():
             outgoing = Outgoing(track, consumer.producer.tracks[kind], consumer.producer.id.hex)
             self._outgoing[track.ssrc] = outgoing
+            if track.parameters.rtx_ssrc is not None:
+                self._rtx.add(track.parameters.rtx_ssrc)
             added.append(outgoing)
         return added
 
@@ -38,12 +43,18 @@ class RtpSender:
         """Answers for them no more; their SSRCs."""
         ssrcs = [track.ssrc for track in consumer.tracks.values()]
         for ssrc in ssrcs:
-            self._reports.stop(self._outgoing.pop(ssrc))
+            outgoing = self._outgoing.pop(ssrc)
+            self._reports.stop(outgoing)
+            self._catching_up.pop(outgoing, None)
+        rtx = [track.parameters.rtx_ssrc for track in consumer.tracks.values()]
+        self._rtx.difference_update(ssrc for ssrc in rtx if ssrc is not None)
         return ssrcs
 
     def flows(self, outgoing: Outgoing, now: float) -> None:
         """Its packets flow, for the first time or after a rest: a report is due."""
         self._reports.flows(outgoing, now)
+        if outgoing.source.fanout.timeout(outgoing.track) is not None:
+            self._catching_up[outgoing] = None
 
     def replace_ssrc(self, outgoing: Outgoing, ssrc: int) -> bytes:
         """A pipe goes on under a fresh SSRC; the RTCP packets which tell so, to be sent before its next packet."""
@@ -56,12 +67,14 @@ class RtpSender:
 
     def receiver_reported(self, block: RtcpReceiverInfo, now: float) -> None:
         """Takes one report block."""
+        if block.ssrc in self._rtx:
+            return
         outgoing = self._find(block.ssrc)
         if outgoing is not None:
             outgoing.received_block(block, now)
 
-    def feedback(self, message: rtcp.Pli | rtcp.Fir | rtcp.Remb | rtcp.Nack | None) -> None:
-        """Takes a request; keyframes are asked for upstream. Losses are only counted: nothing is kept to send again."""
+    def feedback(self, message: rtcp.Pli | rtcp.Fir | rtcp.Remb | rtcp.Nack | None, now: float) -> None:
+        """Takes a request; keyframes are asked for upstream, and lost packets sent again."""
         match message:
             case rtcp.Pli(media_ssrc):
                 self._keyframe_requested(media_ssrc)
@@ -74,9 +87,14 @@ class RtpSender:
                 if (outgoing := self._find(media_ssrc)) is not None:
                     outgoing.track.reception.nacked += len(lost)
                     self._counters.nacks_received += len(lost)
+                    outgoing.source.fanout.retransmit(outgoing.track, lost, now)
 
     def poll(self, now: float, unix_time: float) -> list[bytes]:
-        """The RTCP compounds that are due."""
+        """The RTCP compounds that are due; sends what is due to those who catch up."""
+        for outgoing in list(self._catching_up):
+            outgoing.source.fanout.poll(outgoing.track, now)
+            if outgoing.source.fanout.timeout(outgoing.track) is None:
+                del self._catching_up[outgoing]
         due, resting = self._reports.poll(now)
         for outgoing in resting:
             outgoing.source.fanout.rest(outgoing.track)
@@ -84,7 +102,8 @@ class RtpSender:
 
     def timeout(self) -> float | None:
         """The time from which `poll` has something."""
-        return self._reports.timeout()
+        times = [outgoing.source.fanout.timeout(outgoing.track) for outgoing in self._catching_up]
+        return min((when for when in (*times, self._reports.timeout()) if when is not None), default=None)
 
     def _keyframe_requested(self, ssrc: int) -> None:
         outgoing = self._find(ssrc)

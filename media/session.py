@@ -122,7 +122,8 @@ class RtpSession:
             outgoing.track.on_ssrc_used = partial(self._replace_ssrc, outgoing)
         consumer.on_close.append(lambda _reason: self._consumer_closed(consumer))
         if self._connected and self._transport is not None:
-            consumer.connect(self._transport)
+            consumer.connect(self._transport, self._loop.time())
+            self._rearm()
         return consumer
 
     def close(self, reason: str = "ended") -> None:
@@ -151,7 +152,7 @@ class RtpSession:
         assert self._transport is not None
         self._connected = not self.closed
         for consumer in tuple(self.consumers):
-            consumer.connect(self._transport)
+            consumer.connect(self._transport, self._loop.time())
         self._poll(self._loop.time())
 
     def transport_closed(self, reason: str) -> None:
@@ -191,7 +192,7 @@ class RtpSession:
                 self._receiver.ended(ssrc)
                 self._forget([ssrc])
         else:
-            self._sender.feedback(rtcp.feedback_message(part))
+            self._sender.feedback(rtcp.feedback_message(part), now)
 
     # What producers, consumers and their tracks call.
 

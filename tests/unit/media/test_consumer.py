@@ -29,8 +29,8 @@ def test_the_format_says_what_all_alike_consumers_share() -> None:
     track, pipe = ConsumerTrack(AUDIO, parameters, False, 0), ConsumerTrack(AUDIO, parameters, True, 0)
     for connecting in (track, pipe):
         connecting.connect(RecordingTransport(node.port, AES_128_CM_SHA1_80))
-    assert track.format == Format(False, 111, ((LEVEL.id, 7),), 10)
-    assert pipe.format == Format(True, -1, (), 10)
+    assert track.format == Format(False, 111, ((LEVEL.id, 7),), 10, True)
+    assert pipe.format == Format(True, -1, (), 10, False)
 
 
 def test_a_track_needs_an_ssrc() -> None:
@@ -79,14 +79,14 @@ def test_closing_is_told_once_and_ends_the_flow() -> None:
     producer = Producer(uuid4(), [AUDIO], False, node.router.forwarder, lambda track: None)
     track = ConsumerTrack(AUDIO, AUDIO.with_ssrc(5), False, 0)
     consumer = Consumer(producer, [track], False)
-    consumer.connect(RecordingTransport(node.port))
+    consumer.connect(RecordingTransport(node.port), 0.0)
     assert len(producer.tracks["audio"].fanout) == 1
     reasons: list[str] = []
     consumer.on_close.append(reasons.append)
     consumer.close("gone")
     consumer.close()
     assert (reasons, len(producer.tracks["audio"].fanout)) == (["gone"], 0)
-    consumer.connect(RecordingTransport(node.port))
+    consumer.connect(RecordingTransport(node.port), 0.0)
     assert len(producer.tracks["audio"].fanout) == 0
 
 
@@ -100,6 +100,7 @@ def test_stats_say_what_was_sent_and_what_the_receiver_said() -> None:
         "packets": 0,
         "bytes": 0,
         "unsent": 0,
+        "retransmitted": 0,
         "fraction_lost": 0.0,
         "jitter_ticks": 0,
         "rtt_seconds": None,

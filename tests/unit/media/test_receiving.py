@@ -20,7 +20,7 @@ class Reception:
         self.receiver.add(self.producer)
         self.transport = RecordingTransport(node.port)
         tracks = [ConsumerTrack(source, source.with_ssrc(5 + at), False, 0) for at, source in enumerate((VIDEO, AUDIO))]
-        Consumer(self.producer, tracks, False).connect(self.transport)
+        Consumer(self.producer, tracks, False).connect(self.transport, 0.0)
 
     def want(self, track: object) -> None:
         """Nobody is asked here."""

@@ -23,30 +23,30 @@ def sending(pipe: bool = False) -> tuple[RtpSender, Consumer, Counters, list[obj
 def test_requests_about_removed_tracks_are_unknown() -> None:
     sender, consumer, counters, asked = sending()
     sender.add(consumer)
-    sender.feedback(rtcp.Pli(5))
+    sender.feedback(rtcp.Pli(5), 0.0)
     assert sender.remove(consumer) == [5, 6]
-    sender.feedback(rtcp.Pli(5))
-    sender.feedback(rtcp.Nack(5, (1,)))
+    sender.feedback(rtcp.Pli(5), 0.0)
+    sender.feedback(rtcp.Nack(5, (1,)), 0.0)
     assert (len(asked), counters.rtcp_unknown_ssrc, counters.keyframe_requests_received) == (1, 2, 1)
 
 
 def test_a_request_for_a_keyframe_of_audio_asks_nobody() -> None:
     sender, consumer, _, asked = sending()
     sender.add(consumer)
-    sender.feedback(rtcp.Pli(6))
+    sender.feedback(rtcp.Pli(6), 0.0)
     assert asked == []
 
 
 def test_losses_are_counted_with_their_track() -> None:
     sender, consumer, counters, _ = sending()
     sender.add(consumer)
-    sender.feedback(rtcp.Nack(5, (1, 2)))
+    sender.feedback(rtcp.Nack(5, (1, 2)), 0.0)
     assert (consumer.tracks["video"].reception.nacked, counters.nacks_received) == (2, 2)
 
 
 def test_feedback_of_no_interest_is_passed_over() -> None:
     sender, _, counters, _ = sending()
-    sender.feedback(None)
+    sender.feedback(None, 0.0)
     assert counters == Counters()
 
 

@@ -472,6 +472,7 @@ class TestLife:
         viewer.watch(publisher.publish(VIDEO))
         assert keyframe_requests(publisher) == []
         publisher.sends(video(1, key=True))
+        node.virtual.advance(limits.keyframe_group_seconds_max + 0.1)
         viewer.session.transport_connected()
         assert keyframe_requests(publisher) == [VIDEO_SSRC]
         publisher.sends(video(2), video(3, key=True))
