@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,14 +32,13 @@ class LocalPeer:
     candidates: Sequence[Address]
 
 
-def write_answer(
-    offer: Offer, plan: PublishPlan | ViewPlan, local: LocalPeer, ssrcs: Mapping[str, int], stream_id: str
-) -> str:
+def write_answer(offer: Offer, plan: PublishPlan | ViewPlan, local: LocalPeer, stream_id: str) -> str:
     """The answer, with an m-line for each m-line of the offer, in its order.
 
-    A viewer needs `ssrcs`, one for each mid of the plan; `stream_id` is its MediaStream's id and our CNAME. An m-line
-    that is wanted but has no track is answered `inactive` (see `_media`); the others are rejected with port 0.
-    Raises `LocalError` for a missing SSRC, and for a `local` or a `stream_id` that would not stay within its line.
+    The tracks of a viewer's plan need SSRCs by now, for RTX too where it was planned; `stream_id` is its MediaStream's
+    id and our CNAME. An m-line that is wanted but has no track is answered `inactive` (see `_media`); the others are
+    rejected with port 0. Raises `LocalError` for a missing SSRC, and for a `local` or a `stream_id` that would not stay
+    within its line.
     """
     tracks = {track.mid: track for track in plan.tracks}
     kept = [line.mid for line in offer.media if line.answerable]
@@ -56,17 +55,15 @@ def write_answer(
     for line in offer.media:
         if not line.answerable:
             lines += _rejected(line)
-        elif line.mid not in tracks:
-            lines += _media(line, local, line.forwardable[0], "inactive")
+        elif (track := tracks.get(line.mid)) is None:
+            lines += _media(line, local, line.forwardable[0], None, "inactive")
         elif isinstance(plan, PublishPlan):
-            track = tracks[line.mid]
-            lines += _media(line, local, track.codec, "recvonly")
+            lines += _media(line, local, track.codec, track.rtx_payload_type, "recvonly")
             lines += _track(line, track, (*received_parameters(track.codec), *_start_bitrate(track)))
         else:
-            codec = tracks[line.mid].codec
-            lines += _media(line, local, codec, "sendonly")
-            lines += _track(line, tracks[line.mid], codec.parameters)
-            lines += _source(tracks[line.mid], ssrcs, stream_id)
+            lines += _media(line, local, track.codec, track.rtx_payload_type, "sendonly")
+            lines += _track(line, track, track.codec.parameters)
+            lines += _source(track, stream_id)
     return _joined(lines)
 
 
@@ -75,7 +72,7 @@ def _rejected(line: MediaOffer) -> list[str]:
     return [f"m={line.kind} 0 {line.protocol} {line.formats[0]}", "c=IN IP4 0.0.0.0", "a=inactive", *mid]
 
 
-def _media(line: MediaOffer, local: LocalPeer, codec: Codec, direction: str) -> list[str]:
+def _media(line: MediaOffer, local: LocalPeer, codec: Codec, rtx: int | None, direction: str) -> list[str]:
     """What every kept m-line says.
 
     A wanted line without a track is kept as `inactive` instead of rejected: a rejected one leaves the BUNDLE group,
@@ -85,7 +82,7 @@ def _media(line: MediaOffer, local: LocalPeer, codec: Codec, direction: str) -> 
     name = codec.mime_type.partition("/")[2]
     channels = f"/{codec.channels}" if (codec.channels or 1) > 1 else ""
     return [
-        f"m={line.kind} {port} {line.protocol} {codec.payload_type}",
+        f"m={line.kind} {port} {line.protocol} {codec.payload_type}" + ("" if rtx is None else f" {rtx}"),
         f"c=IN {_family(ip)} {ip}",
         *([f"a=mid:{line.mid}"] if line.mid else []),
         f"a={direction}",
@@ -97,6 +94,7 @@ def _media(line: MediaOffer, local: LocalPeer, codec: Codec, direction: str) -> 
         "a=rtcp-mux",
         *(["a=rtcp-rsize"] if line.rtcp_rsize else []),
         f"a=rtpmap:{codec.payload_type} {name}/{codec.clock_rate}{channels}",
+        *([] if rtx is None else [f"a=rtpmap:{rtx} rtx/{codec.clock_rate}", f"a=fmtp:{rtx} apt={codec.payload_type}"]),
     ]
 
 
@@ -130,12 +128,18 @@ def _start_bitrate(track: TrackParameters) -> tuple[tuple[str, str], ...]:
     return (("x-google-start-bitrate", _start_kilobits),) if adapts else ()
 
 
-def _source(track: TrackParameters, ssrcs: Mapping[str, int], stream_id: str) -> list[str]:
-    ssrc = ssrcs.get(track.mid)
-    if ssrc is None:
+def _source(track: TrackParameters, stream_id: str) -> list[str]:
+    """The SSRCs of a track, RTX's in one FID group with the media's (RFC 4588 section 8.2)."""
+    repaired = track.rtx_payload_type is not None
+    if track.ssrc is None or (repaired and track.rtx_ssrc is None):
         raise LocalError("A track of a viewer has no SSRC.")
     msid = f"{stream_id} {stream_id}-{track.kind}"
-    return [f"a=msid:{msid}", f"a=ssrc:{ssrc} cname:{stream_id}", f"a=ssrc:{ssrc} msid:{msid}"]
+    lines = [f"a=msid:{msid}"]
+    if repaired:
+        lines.append(f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}")
+    for ssrc in (track.ssrc, track.rtx_ssrc) if repaired else (track.ssrc,):
+        lines += [f"a=ssrc:{ssrc} cname:{stream_id}", f"a=ssrc:{ssrc} msid:{msid}"]
+    return lines
 
 
 def _family(ip: str) -> str:

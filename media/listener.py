@@ -2,7 +2,8 @@
 
 A bound SSRC is one look-up. Another one is bound to the track it was signalled for, or else to the one track that fits
 its MID header extension and payload type (RFC 8843 section 9.2). Piped tracks are bound by SSRC, or by the MID in a
-source description (section 15.1 there): on a link many streams have the same payload types.
+source description (section 15.1 there): on a link many streams have the same payload types. RTX streams are bound to
+the track they repair, and to no source of their own.
 """
 
 from collections.abc import Collection
@@ -22,6 +23,8 @@ class RtpListener:
     def __init__(self) -> None:
         self.bound: dict[int, ProducerTrack] = {}
         """By the SSRC of their source."""
+        self.repairing: dict[int, ProducerTrack] = {}
+        """By the SSRC of the RTX stream that repairs their source, at most one of each."""
         self._signalled: dict[int, ProducerTrack] = {}
         self._published: list[ProducerTrack] = []
         self._piped: list[ProducerTrack] = []
@@ -31,6 +34,10 @@ class RtpListener:
         self._published += [track for track in tracks if not track.producer.piped]
         self._piped += [track for track in tracks if track.producer.piped]
         self._signalled.update({track.parameters.ssrc: track for track in tracks if track.parameters.ssrc is not None})
+        signalled = {
+            track.parameters.rtx_ssrc: track for track in tracks if track.parameters.rtx_payload_type is not None
+        }
+        self.repairing.update({ssrc: track for ssrc, track in signalled.items() if ssrc is not None})
 
     def remove(self, tracks: Collection[ProducerTrack]) -> list[int]:
         """Listens for them no more; the SSRCs that were theirs."""
@@ -40,7 +47,26 @@ class RtpListener:
         freed = [ssrc for ssrc, track in self.bound.items() if track in tracks]
         for ssrc in freed:
             self.unbind(ssrc)
-        return freed
+        repairs = [ssrc for ssrc, track in self.repairing.items() if track in tracks]
+        for ssrc in repairs:
+            del self.repairing[ssrc]
+        return freed + repairs
+
+    def repaired_by(self, header: RtpHeader) -> ProducerTrack | None:
+        """The track for which a packet, of an SSRC that is not bound, is a retransmission (RFC 4588); None for others.
+
+        A publisher need not have said its RTX SSRC, and may change it: there the payload type tells. It does not on a
+        link, where many streams have the same.
+        """
+        track = self.repairing.get(header.ssrc)
+        if track is None:
+            fitting = [t for t in self._published if t.parameters.rtx_payload_type == header.payload_type]
+            if len(fitting) != 1:
+                return None
+            track = fitting[0]
+            self.repairing = {ssrc: repaired for ssrc, repaired in self.repairing.items() if repaired is not track}
+            self.repairing[header.ssrc] = track
+        return track if track.parameters.rtx_payload_type == header.payload_type else None
 
     def knows_payload_type(self, payload_type: int) -> bool:
         """Whether a track could have it; on a link it tells nothing, and is not looked for among thousands."""

@@ -31,7 +31,7 @@ class MediaOffer:
 
     What follows `rejected` is read of wanted RTP lines only. `codecs` are those whose name is known, in the client's
     order of preference; `feedback` is by payload type, as SDP spells it; `ssrc` is that of the media (not of RTX or
-    FEC) where the client named exactly one.
+    FEC) where the client named exactly one, and `rtx_ssrc` the one it groups with that for RTX.
     """
 
     kind: str
@@ -44,12 +44,21 @@ class MediaOffer:
     extensions: tuple[OfferedExtension, ...] = ()
     feedback: Mapping[int, frozenset[str]] = field(default_factory=dict)
     ssrc: int | None = None
+    rtx_ssrc: int | None = None
     rtcp_rsize: bool = False
 
     @property
     def forwardable(self) -> tuple[Codec, ...]:
         """The codecs of which the SFU takes or gives streams."""
         return tuple(codec for codec in self.codecs if forwarded(codec))
+
+    def rtx_payload_type(self, codec: Codec) -> int | None:
+        """The payload type offered for retransmissions of this codec (RFC 4588 section 8.6), the first of several."""
+        apt = str(codec.payload_type)
+        for offered in self.codecs:
+            if offered.name == "RTX" and offered.clock_rate == codec.clock_rate and offered.parameter("apt") == apt:
+                return offered.payload_type
+        return None
 
     @property
     def answerable(self) -> bool:
@@ -98,12 +107,14 @@ def read_media(section: Section, session: Section, bundles: Sequence[Sequence[st
     if "rtcp-mux" not in section.attributes and not bundle_only:
         refuse("RTCP is not multiplexed (a=rtcp-mux)")
     codecs = _codecs(line.kind, formats, section)
+    ssrc, rtx_ssrc = _ssrcs(section)
     return replace(
         line,
         codecs=codecs,
         extensions=_extensions(session, section),
         feedback=_feedback(codecs, section.all("rtcp-fb")),
-        ssrc=_ssrc(section),
+        ssrc=ssrc,
+        rtx_ssrc=rtx_ssrc,
         rtcp_rsize="rtcp-rsize" in section.attributes,
     )
 
@@ -211,18 +222,25 @@ def _feedback(codecs: tuple[Codec, ...], lines: Iterable[str]) -> dict[int, froz
     return {codec.payload_type: frozenset(for_all | by_format.get(str(codec.payload_type), set())) for codec in codecs}
 
 
-def _ssrc(section: Section) -> int | None:
-    """The SSRC of the media: the first of an FID or FEC-FR group (RFC 5576, RFC 5956), or of old-style simulcast."""
+def _ssrcs(section: Section) -> tuple[int | None, int | None]:
+    """The SSRCs of the media and of its RTX: the first and second of an FID group (RFC 5576, RFC 4588 section 8.2).
+
+    Also the first of an FEC-FR group (RFC 5956) or of old-style simulcast is the media's.
+    """
     named = dict.fromkeys(_ssrc_number(line.partition(" ")[0]) for line in section.all("ssrc"))
     groups = [line.split() for line in section.all("ssrc-group")]
+    first, repairs = None, {}
     for semantics, *members in (group for group in groups if group):
         numbers = [_ssrc_number(member) for member in members]
         if semantics in ("FID", "FEC-FR"):
             for repair in numbers[1:]:
                 named.pop(repair, None)
-        elif semantics == "SIM" and numbers and numbers[0] in named:
-            return numbers[0]
-    return next(iter(named)) if len(named) == 1 else None
+        if semantics == "FID" and len(numbers) == 2:
+            repairs[numbers[0]] = numbers[1]
+        elif semantics == "SIM" and first is None and numbers and numbers[0] in named:
+            first = numbers[0]
+    media = first if first is not None else next(iter(named)) if len(named) == 1 else None
+    return media, None if media is None else repairs.get(media)
 
 
 def _ssrc_number(text: str) -> int:

@@ -10,6 +10,9 @@ from media.producer import Producer
 from media.session import RtpSession
 from media.transport import Transport
 
+_rtx_payload_types = (127, 126)
+"""On links, where SSRCs tell streams apart; the second for a track whose own one is the first."""
+
 
 class PipeTransport:
     """One DTLS-SRTP transport between two nodes; any number of pipes. A `TransportHandler`.
@@ -103,9 +106,19 @@ class PipeTransport:
         self.on_control(data)
 
     def _outgoing(self, parameters: TrackParameters) -> TrackParameters:
-        """On a link a track needs a mid that no other has: by it the peer finds it again when its SSRC changes."""
+        """On a link a track needs a mid that no other has: by it the peer finds it again when its SSRC changes.
+
+        Every track is repaired by RTX there, audio too: a hop between nodes is short, or its requests are not sent.
+        """
         ssrc = self.rtp.fresh_ssrc()
-        return replace(parameters, ssrc=ssrc, mid=f"{ssrc:08x}")
+        rtx_payload_type = _rtx_payload_types[parameters.codec.payload_type == _rtx_payload_types[0]]
+        return replace(
+            parameters,
+            ssrc=ssrc,
+            mid=f"{ssrc:08x}",
+            rtx_payload_type=rtx_payload_type,
+            rtx_ssrc=self.rtp.fresh_ssrc(),
+        )
 
     def _forget(self, producer_id: UUID, consumer: Consumer) -> None:
         if self._out.get(producer_id) is consumer:

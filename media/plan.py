@@ -38,14 +38,14 @@ keyframe needs the two-byte form: a viewer who gets the later ones without it th
 
 _keyframe_feedback = frozenset({"nack pli", "ccm fir"})
 _publisher_feedback = {
-    "audio": frozenset({"goog-remb", "transport-cc"}),
-    "video": _keyframe_feedback | {"goog-remb", "transport-cc"},
+    "audio": frozenset({"nack", "goog-remb", "transport-cc"}),
+    "video": _keyframe_feedback | {"nack", "goog-remb", "transport-cc"},
 }
 _viewer_feedback = {
-    "audio": frozenset({"goog-remb"}),
-    "video": _keyframe_feedback | {"goog-remb"},
+    "audio": frozenset({"nack", "goog-remb"}),
+    "video": _keyframe_feedback | {"nack", "goog-remb"},
 }
-"""Loss repair is one word more in each: `nack`."""
+"""Browsers offer `nack` for video alone; who offers it for audio has a buffer that can wait for a repair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class PublishPlan:
 
 @dataclass(frozen=True, slots=True)
 class ViewPlan:
-    """The tracks that a client gets, as it takes them, still without SSRC; at least one.
+    """The tracks that a client gets, as it takes them, still without SSRCs; at least one.
 
     `codec.parameters` are those to be answered, not those of the stream.
     """
@@ -83,7 +83,7 @@ def plan_publish(offer: Offer) -> PublishPlan:
     tracks = tuple(_published(line) for line in sending)
     if len(tracks) > 1 and not _distinct(*tracks):
         raise BadOffer("The SDP offer cannot be used: its tracks share a payload type or an SSRC.")
-    return PublishPlan(tracks)
+    return PublishPlan(_repaired_apart(tracks))
 
 
 def plan_view(offer: Offer, tracks: Sequence[TrackParameters]) -> ViewPlan:
@@ -102,7 +102,7 @@ def plan_view(offer: Offer, tracks: Sequence[TrackParameters]) -> ViewPlan:
     if not planned:
         names = sorted({track.codec.name for track in tracks if forwarded(track.codec)}) or ["no known codec"]
         raise NoCommonCodec(f"The stream is in {' and '.join(names)}: the offer does not take that.")
-    return ViewPlan(tuple(planned))
+    return ViewPlan(_repaired_apart(planned))
 
 
 def _published(line: MediaOffer) -> TrackParameters:
@@ -113,7 +113,16 @@ def _published(line: MediaOffer) -> TrackParameters:
     if not counted:
         feedback -= {"transport-cc"}
         extensions = tuple(extension for extension in extensions if extension.uri != TRANSPORT_WIDE_CC_URI)
-    return TrackParameters(cast(Kind, line.kind), line.mid, codec, line.ssrc, extensions, feedback)
+    return TrackParameters(
+        kind=cast(Kind, line.kind),
+        mid=line.mid,
+        codec=codec,
+        ssrc=line.ssrc,
+        extensions=extensions,
+        feedback=feedback,
+        rtx_payload_type=_rtx_payload_type(line, codec, feedback),
+        rtx_ssrc=line.rtx_ssrc,
+    )
 
 
 def _taken(line: MediaOffer, track: TrackParameters) -> Codec | None:
@@ -122,12 +131,31 @@ def _taken(line: MediaOffer, track: TrackParameters) -> Codec | None:
 
 def _viewed(line: MediaOffer, track: TrackParameters, codec: Codec) -> TrackParameters:
     carried = frozenset(extension.uri for extension in track.extensions) - HOP_EXTENSIONS
+    feedback = _viewer_feedback[line.kind] & line.feedback[codec.payload_type]
     return TrackParameters(
         kind=track.kind,
         mid=line.mid,
         codec=replace(codec, parameters=sent_parameters(track.codec, codec)),
         extensions=_extensions(line, carried, "recvonly"),
-        feedback=_viewer_feedback[line.kind] & line.feedback[codec.payload_type],
+        feedback=feedback,
+        rtx_payload_type=_rtx_payload_type(line, codec, feedback),
+    )
+
+
+def _rtx_payload_type(line: MediaOffer, codec: Codec, feedback: frozenset[str]) -> int | None:
+    """For video alone, as nobody offers it for audio, and with the requests without which none would be sent."""
+    return line.rtx_payload_type(codec) if line.kind == "video" and "nack" in feedback else None
+
+
+def _repaired_apart(tracks: Sequence[TrackParameters]) -> tuple[TrackParameters, ...]:
+    """The tracks, without RTX where its payload type or SSRC is taken: then plain retransmission has to do."""
+    media_types = {track.codec.payload_type for track in tracks}
+    media_ssrcs = {track.ssrc for track in tracks} - {None}
+    return tuple(
+        replace(track, rtx_payload_type=None, rtx_ssrc=None)
+        if track.rtx_payload_type in media_types | {None} or track.rtx_ssrc in media_ssrcs
+        else track
+        for track in tracks
     )
 
 

@@ -4,7 +4,7 @@ Compounds that arrive may be reduced-size (RFC 5506): no sender or receiver repo
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiortc.rtp import (
@@ -185,6 +185,23 @@ def bye(ssrcs: Sequence[int]) -> bytes:
 def picture_loss_indication(ssrc: int, media_ssrc: int) -> bytes:
     """A request from `ssrc` for a keyframe of `media_ssrc` (RFC 4585 section 6.3.1)."""
     return bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=ssrc, media_ssrc=media_ssrc))
+
+
+def generic_nack(ssrc: int, media_ssrc: int, lost: Iterable[int]) -> bytes:
+    """A request from `ssrc` for these packets of `media_ssrc` (RFC 4585 section 6.2.1).
+
+    `lost` is in ascending order, as it was sent: extended sequence numbers, or those of a packet which wrap.
+    """
+    groups: list[list[int]] = []
+    for number in lost:
+        number &= 0xFFFF
+        place = (number - groups[-1][0] - 1) & 0xFFFF if groups else 16
+        if place < 16:
+            groups[-1][1] |= 1 << place
+        else:
+            groups.append([number, 0])
+    fci = b"".join(struct.pack("!HH", first, following) for first, following in groups)
+    return pack_rtcp_packet(RTCP_RTPFB, RTCP_RTPFB_NACK, struct.pack("!II", ssrc, media_ssrc) + fci)
 
 
 def full_intra_request(ssrc: int, media_ssrc: int, sequence_number: int) -> bytes:

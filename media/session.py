@@ -32,6 +32,9 @@ _first_number_bits = 15
 class SessionTransport(Destination, Protocol):
     """What a session needs of the transport below it."""
 
+    @property
+    def rtt_seconds(self) -> float | None: ...
+
     def send_rtcp(self, compound: bytes) -> None: ...
 
 
@@ -243,8 +246,8 @@ class RtpSession:
 
     def _poll(self, now: float) -> None:
         """Sends what is due."""
-        if self._connected:
-            self._send(self._receiver.poll(self._ssrc, self._cname, now))
+        if self._connected and self._transport is not None:
+            self._send(self._receiver.poll(self._ssrc, self._cname, now, self._transport.rtt_seconds))
             self._send(self._sender.poll(now, self._wall_clock()))
         self._rearm()
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Literal
 from uuid import UUID
 
@@ -13,8 +13,9 @@ from media.answer import LocalPeer, write_answer
 from media.consumer import Consumer
 from media.endpoint import Endpoint
 from media.interfaces import host_candidates
+from media.parameters import TrackParameters
 from media.pipe import PipeTransport
-from media.plan import plan_publish, plan_view
+from media.plan import ViewPlan, plan_publish, plan_view
 from media.producer import Producer
 from media.router import Router
 from media.sdp import Offer
@@ -106,7 +107,7 @@ class Sfu:
         session, local = self._accept(offer)
         try:
             session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
-            session.answer = write_answer(offer, plan, local, {}, str(producer_id))
+            session.answer = write_answer(offer, plan, local, str(producer_id))
         except BaseException:
             session.close("the offer cannot be answered")
             raise
@@ -117,11 +118,10 @@ class Sfu:
         plan = plan_view(offer, [track.parameters for track in producer.tracks.values()])
         session, local = self._accept(offer)
         try:
-            tracks = [track.with_ssrc(session.rtp.fresh_ssrc()) for track in plan.tracks]
-            ssrcs = {track.mid: track.ssrc for track in tracks if track.ssrc is not None}
-            session.consumer = session.rtp.consume(producer, tracks)
+            plan = ViewPlan(tuple(_with_ssrcs(track, session.rtp) for track in plan.tracks))
+            session.consumer = session.rtp.consume(producer, plan.tracks)
             session.consumer.on_close.append(session.close)
-            session.answer = write_answer(offer, plan, local, ssrcs, str(producer.id))
+            session.answer = write_answer(offer, plan, local, str(producer.id))
         except BaseException:
             session.close("the offer cannot be answered")
             raise
@@ -147,3 +147,8 @@ class Sfu:
 
     def _rtp_session(self) -> RtpSession:
         return RtpSession(self.router, self._loop, self._rng)
+
+
+def _with_ssrcs(track: TrackParameters, rtp: RtpSession) -> TrackParameters:
+    rtx_ssrc = None if track.rtx_payload_type is None else rtp.fresh_ssrc()
+    return replace(track, ssrc=rtp.fresh_ssrc(), rtx_ssrc=rtx_ssrc)

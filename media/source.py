@@ -37,6 +37,8 @@ class Source:
         self.clock = SenderClock(codec.clock_rate)
         self.packets = 0
         self.bytes_ = 0
+        self.repaired = 0
+        """Of these, the ones that came by RTX: to the path they were lost, and reports say so."""
         self.duplicates = 0
         self.refused = 0
         """Packets too late to be of use, and those that began a jump."""
@@ -77,12 +79,24 @@ class Source:
         """Bits per second over about the last second, RTP headers included."""
         return self._rate.at(now)
 
-    def received(self, header: RtpHeader, size: int, now: float) -> int | None:
+    def lacks(self, number: int) -> bool:
+        """Whether a retransmission with this sequence number is of use: it has not come, and is not too far off.
+
+        Only such may be `received`, as senders probe with RTX of packets so old that they would look like a restart.
+        """
+        if self.highest_sequence is None:
+            return False
+        step = sequence_distance(number, self.highest_sequence & 0xFFFF)
+        if step > 0:
+            return step <= limits.sequence_late_max
+        return step > -limits.sequence_late_max and not self._seen >> -step & 1
+
+    def received(self, header: RtpHeader, size: int, now: float, repaired: bool = False) -> int | None:
         """Takes one packet of `size` bytes; its extended sequence number, or None when it must not be forwarded.
 
         None: a duplicate, a packet `sequence_late_max` or more behind, or the first one after a jump. The number grows
         by more than `sequence_jump_max` exactly when the source restarted; it is below 0 for packets which were sent
-        before a first one numbered about 0.
+        before a first one numbered about 0. `repaired`: it came by RTX.
         """
         sequence = self._extend(header.sequence_number)
         if sequence is None:
@@ -90,7 +104,10 @@ class Source:
         self.packets += 1
         self.bytes_ += size
         self._rate.add(size, now)
-        self._measure_jitter(header.timestamp, now)
+        if repaired:
+            self.repaired += 1
+        else:
+            self._measure_jitter(header.timestamp, now)
         if sequence == self.highest_sequence:
             self.clock.packet(header.timestamp, now)
         return sequence
@@ -101,9 +118,10 @@ class Source:
 
     def report_block(self, now: float) -> RtcpReceiverInfo:
         """The report block about this source; each call begins a new interval for the fraction lost."""
+        arrived = self.packets - self.repaired
         expected = self.expected - self._expected_reported
-        lost = expected - (self.packets - self._packets_reported)
-        self._expected_reported, self._packets_reported = self.expected, self.packets
+        lost = expected - (arrived - self._packets_reported)
+        self._expected_reported, self._packets_reported = self.expected, arrived
         lsr, dlsr = 0, 0
         if (report := self.clock.report) is not None:
             ntp, _, came_at = report
@@ -112,7 +130,7 @@ class Source:
         return RtcpReceiverInfo(
             ssrc=self.ssrc,
             fraction_lost=min(255, lost * 256 // expected) if expected > 0 and lost > 0 else 0,
-            packets_lost=clamp_packets_lost(self.lost),
+            packets_lost=clamp_packets_lost(self.expected - arrived),
             highest_sequence=(self.highest_sequence or 0) & 0xFFFFFFFF,
             jitter=min(int(self.jitter), 0xFFFFFFFF),
             lsr=lsr,

@@ -103,6 +103,7 @@ class RecordingTransport:
         self.srtp: Srtp | None = Srtp(SrtpKeys(profile, here, there))
         self.sockaddr: tuple[Any, ...] | None = ("192.0.2.1", next(_numbers))
         self.rtcp: list[bytes] = []
+        self.rtt_seconds: float | None = None
         self._port = port
         self._remote = Srtp(SrtpKeys(profile, there, here))
 

@@ -36,8 +36,13 @@ VIDEO = TrackParameters("video", "1", Codec("video/VP8", 90000, None, 97), 8)
 
 
 def answered(offer: Offer, plan: PublishPlan | ViewPlan, local: LocalPeer = LOCAL) -> str:
-    ssrcs = {track.mid: 1000 + index for index, track in enumerate(plan.tracks)}
-    return write_answer(offer, plan, local, ssrcs, STREAM_ID)
+    if isinstance(plan, ViewPlan):
+        plan = ViewPlan(tuple(with_ssrcs(track, 1000 + index) for index, track in enumerate(plan.tracks)))
+    return write_answer(offer, plan, local, STREAM_ID)
+
+
+def with_ssrcs(track: TrackParameters, ssrc: int) -> TrackParameters:
+    return replace(track, ssrc=ssrc, rtx_ssrc=None if track.rtx_payload_type is None else 1000 + ssrc)
 
 
 def publish_answer(name: str, *changes: tuple[str, str]) -> str:
@@ -80,7 +85,8 @@ def test_the_answer_to_a_real_publisher_is_an_answer(name: str) -> None:
         assert line.ice.iceLite
         assert (line.ice.usernameFragment, line.ice.password) == (LOCAL.ufrag, LOCAL.pwd)
         assert [fingerprint.value for fingerprint in line.dtls.fingerprints] == [LOCAL.fingerprint_sha256]
-        assert len(line.rtp.codecs) == 1
+        rtx = [codec.parameters["apt"] for codec in line.rtp.codecs[1:]]
+        assert rtx in ([], [line.rtp.codecs[0].payloadType])
     assert "a=ssrc" not in answer
 
 
@@ -92,7 +98,11 @@ def test_the_answer_to_a_real_viewer_is_an_answer(name: str) -> None:
     for line in parsed.media[:2]:
         assert line.direction == "sendonly"
         assert parsed.webrtc_track_id(line) == f"{STREAM_ID}-{line.kind}"
-        assert [source.cname for source in line.ssrc] == [STREAM_ID]
+        assert {source.cname for source in line.ssrc} == {STREAM_ID}
+        repaired = len(line.rtp.codecs) > 1
+        assert repaired == (line.kind == "video" and "rtx" in OFFERS[name])
+        ssrcs = [source.ssrc for source in line.ssrc]
+        assert [group.items for group in line.ssrc_group if group.semantic == "FID"] == ([ssrcs] if repaired else [])
 
 
 def test_everything_a_publisher_needs_is_there() -> None:
@@ -115,8 +125,11 @@ def test_everything_a_publisher_needs_is_there() -> None:
         "a=rtcp-mux",
         "a=rtcp-rsize",
         "a=rtpmap:96 VP8/90000",
+        "a=rtpmap:97 rtx/90000",
+        "a=fmtp:97 apt=96",
         "a=rtcp-fb:96 ccm fir",
         "a=rtcp-fb:96 goog-remb",
+        "a=rtcp-fb:96 nack",
         "a=rtcp-fb:96 nack pli",
         "a=rtcp-fb:96 transport-cc",
         "a=fmtp:96 x-google-start-bitrate=2500",
@@ -135,6 +148,14 @@ def test_a_viewer_is_told_stream_track_and_ssrc() -> None:
     assert f"a=ssrc:1001 cname:{STREAM_ID}" in video
     assert f"a=ssrc:1001 msid:{STREAM_ID} {STREAM_ID}-video" in video
     assert "a=rtpmap:120 VP8/90000" in video
+
+
+def test_a_viewer_is_told_how_its_video_is_repaired() -> None:
+    _, audio, video = sections(view_answer("chromium_view"))
+    assert video[0].endswith(" 96 97")
+    assert {"a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtcp-fb:96 nack", "a=ssrc-group:FID 1001 2001"} <= {*video}
+    assert f"a=ssrc:2001 msid:{STREAM_ID} {STREAM_ID}-video" in video
+    assert not any("rtx" in line or "FID" in line or "nack" in line for line in audio)
 
 
 def test_reduced_size_rtcp_is_answered_only_where_it_was_offered() -> None:
@@ -213,7 +234,7 @@ def test_a_line_the_client_rejects_is_rejected() -> None:
 
 def test_a_bundle_only_line_is_answered_with_a_port() -> None:
     _, _, video = sections(publish_answer("rfc9725_publish"))
-    assert video[0] == "m=video 7400 UDP/TLS/RTP/SAVPF 96"
+    assert video[0] == "m=video 7400 UDP/TLS/RTP/SAVPF 96 97"
 
 
 def test_a_lone_line_outside_of_a_group_is_answered_without_one() -> None:
@@ -256,16 +277,20 @@ def test_sessions_have_ids_of_their_own() -> None:
 def test_a_viewer_needs_an_ssrc_for_each_track() -> None:
     offer = parse_offer(OFFERS["chromium_view"])
     with pytest.raises(LocalError, match="SSRC"):
-        write_answer(offer, plan_view(offer, [AUDIO]), LOCAL, {}, STREAM_ID)
+        write_answer(offer, plan_view(offer, [AUDIO]), LOCAL, STREAM_ID)
+    (video,) = plan_view(offer, [VIDEO]).tracks
+    with pytest.raises(LocalError, match="SSRC"):
+        write_answer(offer, ViewPlan((video.with_ssrc(1),)), LOCAL, STREAM_ID)
 
 
 @pytest.mark.parametrize("injection", ["x\r\na=ice-lite", "x\ny", "x\0", "x\x7f", "é", "x\u2028y"])
 def test_nothing_of_ours_can_break_a_line(injection: str) -> None:
     offer = parse_offer(OFFERS["chromium_view"])
+    plan = ViewPlan(tuple(with_ssrcs(track, 1) for track in plan_view(offer, [AUDIO]).tracks))
     with pytest.raises(LocalError, match="ASCII"):
-        write_answer(offer, plan_view(offer, [AUDIO]), LOCAL, {"0": 1}, injection)
+        write_answer(offer, plan, LOCAL, injection)
     with pytest.raises(LocalError, match="ASCII"):
-        write_answer(offer, plan_view(offer, [AUDIO]), replace(LOCAL, ufrag=injection), {"0": 1}, STREAM_ID)
+        write_answer(offer, plan, replace(LOCAL, ufrag=injection), STREAM_ID)
 
 
 @pytest.mark.parametrize("injection", ["1\r\na=candidate:evil", "1\nx", "1\0", "1\u2028", "1;stereo=0"])

@@ -84,12 +84,63 @@ def test_ssrcs_are_those_of_the_media() -> None:
     assert (tracks["audio"].ssrc, tracks["video"].ssrc) == (2749103856, 914820573)
 
 
-def test_bandwidth_and_keyframe_feedback_is_agreed_and_loss_repair_is_not() -> None:
+def test_feedback_about_bandwidth_keyframes_and_losses_is_agreed() -> None:
     tracks = published("chromium_publish")
     assert tracks["audio"].feedback == {"transport-cc"}
-    assert tracks["video"].feedback == {"nack pli", "ccm fir", "goog-remb", "transport-cc"}
-    assert published("obs_publish")["video"].feedback == {"nack pli", "goog-remb"}
+    assert tracks["video"].feedback == {"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}
+    assert published("obs_publish")["video"].feedback == {"nack", "nack pli", "goog-remb"}
     assert published("ffmpeg_publish")["video"].feedback == frozenset()
+
+
+def test_audio_is_repaired_for_those_who_ask_for_it() -> None:
+    asking = offer("chromium_publish", ("a=rtcp-fb:111 transport-cc", "a=rtcp-fb:111 nack"))
+    audio, _ = plan_publish(asking).tracks
+    assert (audio.feedback, audio.rtx_payload_type) == ({"nack"}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload_type", "ssrc"),
+    [
+        ("chromium_publish", 97, 3373851530),
+        ("safari_publish", 97, 4027715938),
+        ("aiortc_publish", 98, 2834884546),
+        ("chromium_simulcast", 97, None),
+        ("gstreamer_publish", None, None),
+        ("obs_publish", None, None),
+    ],
+)
+def test_retransmissions_of_a_publisher_s_video_come_as_it_says(
+    name: str, payload_type: int | None, ssrc: int | None
+) -> None:
+    tracks = published(name)
+    assert (tracks["video"].rtx_payload_type, tracks["video"].rtx_ssrc) == (payload_type, ssrc)
+    assert (tracks["audio"].rtx_payload_type, tracks["audio"].rtx_ssrc) == (None, None)
+
+
+def test_without_nack_there_are_no_retransmissions() -> None:
+    deaf = offer("chromium_publish", ("a=rtcp-fb:96 nack\r\n", ""))
+    _, video = plan_publish(deaf).tracks
+    assert (video.feedback & {"nack"}, video.rtx_payload_type, video.rtx_ssrc) == (frozenset(), None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("a=fmtp:97 apt=96", "a=fmtp:97 apt=102"),
+        ("a=fmtp:97 apt=96", "a=fmtp:97 apt=+96"),
+        ("a=rtpmap:97 rtx/90000", "a=rtpmap:97 rtx/8000"),
+        ("3373851530", "3399979381"),
+    ],
+)
+def test_an_rtx_that_cannot_be_told_apart_or_fits_nothing_is_not_answered(change: tuple[str, str]) -> None:
+    _, video = plan_publish(offer("chromium_publish", change)).tracks
+    assert (video.rtx_payload_type, video.rtx_ssrc) == (None, None)
+    assert "nack" in video.feedback
+
+
+def test_a_viewer_s_video_is_repaired_under_its_own_payload_type() -> None:
+    audio, video = plan_view(offer("firefox_view"), plan_publish(offer("chromium_publish")).tracks).tracks
+    assert (audio.rtx_payload_type, video.rtx_payload_type, video.rtx_ssrc) == (None, 124, None)
 
 
 def test_transport_wide_feedback_needs_the_extension_and_the_feedback() -> None:
@@ -202,7 +253,7 @@ def test_the_viewer_s_numbers_are_used() -> None:
     audio, video = plan_view(offer("firefox_view"), plan_publish(offer("chromium_publish")).tracks).tracks
     assert (audio.mid, audio.codec.payload_type, video.mid, video.codec.payload_type) == ("0", 109, "1", 120)
     assert video.extensions == (HeaderExtension(6, PLAYOUT_DELAY_URI),)
-    assert video.feedback == {"nack pli", "ccm fir", "goog-remb"}
+    assert video.feedback == {"nack", "nack pli", "ccm fir", "goog-remb"}
     assert audio.extensions == (HeaderExtension(1, "urn:ietf:params:rtp-hdrext:ssrc-audio-level"),)
 
 
