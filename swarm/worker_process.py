@@ -1,18 +1,11 @@
 """One worker: a `swarmd` process that ends when its parent does, whose lines are read as they come."""
 
 import asyncio
-import ctypes
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 
 from foundation import process_limits as limits
-
-_PR_SET_PDEATHSIG = 1
-"""prctl(2), Linux: the signal a process gets when its parent dies, however that happens."""
-
-_libc = ctypes.CDLL(None)
+from swarm.child import start_child
 
 ERROR_PREFIX = "swarmd: "
 """Of the one line with which a command says why it failed."""
@@ -27,22 +20,7 @@ class WorkerProcess:
     @classmethod
     async def start(cls, arguments: Sequence[str]) -> "WorkerProcess":
         """Raises `OSError` when the machine has no room for another process."""
-        # The arguments say everything: what the environment sets is meant for the whole and counted in already.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SWARMD_")}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "cli",
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            # Ctrl-C in a terminal reaches the whole group: the workers are to end when we say so.
-            start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )
+        process = await start_child("cli", *arguments, stderr=asyncio.subprocess.PIPE)
         return cls(process)
 
     def output(self) -> AsyncIterator[str]:
@@ -76,10 +54,6 @@ class WorkerProcess:
                 self._process.send_signal(number)
             except ProcessLookupError:
                 return
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:

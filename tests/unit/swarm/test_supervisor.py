@@ -35,7 +35,7 @@ def swarmd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Swarmd:
         script = tmp_path / "swarmd"
         script.write_text(f'#!/bin/sh\nexec {sys.executable} {work} "$@"\n')
         script.chmod(0o755)
-        monkeypatch.setattr("swarm.worker_process.sys.executable", str(script))
+        monkeypatch.setattr("swarm.child.sys.executable", str(script))
 
     return is_now
 
