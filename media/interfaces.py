@@ -22,5 +22,6 @@ def host_candidates(local: Address, advertise: Sequence[Address]) -> tuple[Addre
     if not ip_address(local[0]).is_unspecified:
         return (local,)
     dual_stack = ":" in local[0]
-    hosts = get_host_addresses(use_ipv4=True, use_ipv6=dual_stack)[: _candidates_max - 1]
-    return tuple((host, local[1]) for host in [*hosts, "127.0.0.1"])
+    loopback = ["127.0.0.1", "::1"] if dual_stack else ["127.0.0.1"]
+    hosts = get_host_addresses(use_ipv4=True, use_ipv6=dual_stack)[: _candidates_max - len(loopback)]
+    return tuple((host, local[1]) for host in [*hosts, *loopback])

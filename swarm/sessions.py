@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,9 +51,8 @@ class Sessions:
     async def publish(self, text: str, producer_id: UUID | None) -> SessionAnswer:
         """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken` and `SwarmFull`."""
         offer = parse_offer(text)
-        epoch = 0
         if producer_id is None:
-            producer_id = uuid4()
+            producer_id, epoch = uuid4(), _epoch_now()
         else:
             epoch = await self._claim(producer_id)
         try:
@@ -110,10 +110,10 @@ class Sessions:
             raise ProducerTaken("This producer id is live: publish under another one.")
         lease = await self._directory.find(producer_id, fresh=True)
         if lease is None:
-            return 0
+            return _epoch_now()
         if lease.owner_id != self._me.node and await self._answers(producer_id):
             raise ProducerTaken("This producer id is live on another node: publish under another one.")
-        return lease.epoch + 1
+        return max(lease.epoch + 1, _epoch_now())
 
     async def _answers(self, producer_id: UUID) -> bool:
         try:
@@ -190,6 +190,13 @@ class Sessions:
         session_id = session_id or secrets.token_urlsafe(_token_bytes)
         client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session)
         return session_id, client
+
+
+def _epoch_now() -> int:
+    """Microseconds since 1970, so that of two owners who did not know of each other the later one outranks the other
+    for good: by equal epochs each would outrank the other with every renewal of its lease.
+    """
+    return time.time_ns() // 1000
 
 
 def _best(candidates: Sequence[Contact]) -> SentOn:

@@ -14,3 +14,8 @@ def test_a_wildcard_stands_for_every_interface_with_loopback_last() -> None:
     assert candidates[-1] == ("127.0.0.1", 7400)
     assert ("0.0.0.0", 7400) not in candidates
     assert not any(":" in host for host, _ in candidates)
+
+
+def test_a_dual_stack_wildcard_ends_with_the_loopback_of_both_families() -> None:
+    assert host_candidates(("::", 7400), ())[-2:] == (("127.0.0.1", 7400), ("::1", 7400))
+    assert len(host_candidates(("::", 7400), ())) <= 8
