@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from foundation import limits
 from foundation.address import Address, family_of, normalize
 from foundation.errors import LocalError
+from media.coalescing import CoalescingWindow
 
 _SOL_UDP = 17
 _UDP_SEGMENT = 103
@@ -21,6 +23,9 @@ _GSO_REFUSALS = frozenset(
     {errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE},
 )
 """Answers to a segmented send which a plain one may not get: no offload on this device, or a segment above the MTU."""
+
+_FULL = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+"""No room in the socket's send buffer, or in the queue of the device."""
 
 OnBurst = Callable[[list[tuple[bytes, Address]], float], None]
 
@@ -40,6 +45,7 @@ class PortCounters:
     send_blocked: int = 0
     send_unreachable: int = 0
     gso_refused: int = 0
+    windows_opened: int = 0
 
 
 class UdpPort:
@@ -59,6 +65,9 @@ class UdpPort:
         self._addresses: dict[tuple[Any, ...], Address] = {}
         self._ancillaries: dict[int, list[tuple[int, int, bytes]]] = {}
         self._refusals = 0
+        self._window = CoalescingWindow()
+        self._held: asyncio.TimerHandle | None = None
+        self._woken_at = 0.0
 
     @classmethod
     def open(cls, host: str, port: int) -> "UdpPort":
@@ -77,7 +86,10 @@ class UdpPort:
             raise
 
     def start(self, loop: asyncio.AbstractEventLoop, on_burst: OnBurst) -> None:
-        """Calls `on_burst(datagrams, now)` once per wake with everything drained; `now` is `loop.time()`."""
+        """Calls `on_burst(datagrams, now)` once per wake with everything drained; `now` is `loop.time()`.
+
+        Under load wakes are up to `coalescing_seconds_max` apart, see `CoalescingWindow`.
+        """
         self._loop, self._on_burst = loop, on_burst
         loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -98,11 +110,8 @@ class UdpPort:
         counters = self.counters
         try:
             self._socket.sendto(data, sockaddr)
-        except BlockingIOError:
-            counters.send_blocked += 1
-            return False
-        except OSError:
-            counters.send_unreachable += 1
+        except OSError as exc:
+            self._unsent(exc, 1)
             return False
         counters.sends += 1
         counters.sent += 1
@@ -135,12 +144,44 @@ class UdpPort:
         if self._loop is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._loop = None
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
         self._socket.close()
 
     def _readable(self) -> None:
+        hold = self._wake()
+        if hold and self._loop is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._hold(self._loop, hold)
+
+    def _resume(self) -> None:
+        """A wake that finds nothing ends the wait, so that a port never polls an idle socket."""
+        self._held = None
+        hold = 0.0
+        try:
+            hold = self._wake()
+        finally:
+            if self._loop is not None and hold:
+                self._hold(self._loop, hold)
+            elif self._loop is not None:
+                self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def _hold(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._held = loop.call_at(self._woken_at + seconds, self._resume)
+
+    def _wake(self) -> float:
+        """Hands over what is there; how long after its beginning the next wake should be, zero for at once."""
+        assert self._loop is not None
+        assert self._on_burst is not None
+        began, self._woken_at = time.perf_counter(), self._loop.time()
         burst = self._drain()
-        if burst and self._loop is not None and self._on_burst is not None:
-            self._on_burst(burst, self._loop.time())
+        if not burst:
+            return 0.0
+        self._on_burst(burst, self._woken_at)
+        hold = self._window.held_seconds(began, time.perf_counter(), len(burst))
+        self.counters.windows_opened = self._window.opened
+        return hold
 
     def _drain(self) -> list[tuple[bytes, Address]]:
         """What the socket holds, up to the bound of one wake; the loop wakes us again for the rest."""
@@ -181,19 +222,23 @@ class UdpPort:
         segments = -(-len(data) // segment_bytes)
         try:
             self._socket.sendmsg((data,), self._ancillary(segment_bytes), 0, sockaddr)
-        except BlockingIOError:
-            counters.send_blocked += segments
-            return False
         except OSError as exc:
             if exc.errno in _GSO_REFUSALS:
                 return self._refused(data, segment_bytes, sockaddr)
-            counters.send_unreachable += segments
+            self._unsent(exc, segments)
             return False
         self._refusals = 0
         counters.sends += 1
         counters.sent += segments
         counters.sent_bytes += len(data)
         return True
+
+    def _unsent(self, exc: OSError, datagrams: int) -> None:
+        """A send takes all of its datagrams or none of them; nothing is kept to be sent later."""
+        if exc.errno in _FULL:
+            self.counters.send_blocked += datagrams
+        else:
+            self.counters.send_unreachable += datagrams
 
     def _refused(self, data: memoryview, segment_bytes: int, sockaddr: tuple[Any, ...]) -> bool:
         self.counters.gso_refused += 1

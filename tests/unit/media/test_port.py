@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -34,6 +35,37 @@ class Burst:
         return [data for data, _ in self.datagrams]
 
 
+class HandLoop:
+    """A loop whose reader and timer are turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 5.0
+        self.reader: Callable[[], None] | None = None
+        self.timer: Callable[[], None] | None = None
+        self.rings_at = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
+        self.reader = callback
+
+    def remove_reader(self, fd: int) -> None:
+        self.reader = None
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> "HandLoop":
+        self.rings_at, self.timer = when, callback
+        return self
+
+    def cancel(self) -> None:
+        self.timer = None
+
+    def ring(self) -> None:
+        timer, self.timer = self.timer, None
+        assert timer is not None
+        timer()
+
+
 class RefusingSocket(socket.socket):
     """A socket whose kernel refuses segmented sends."""
 
@@ -48,13 +80,13 @@ class RefusingSocket(socket.socket):
 class FailingSocket(socket.socket):
     """A socket that cannot send: full, or without a route."""
 
-    error: type[OSError] = BlockingIOError
+    error: Callable[[], OSError] = OSError
 
     def sendto(self, *args: object) -> int:
-        raise self.error
+        raise self.error()
 
     def sendmsg(self, *args: object) -> int:
-        raise self.error
+        raise self.error()
 
 
 class NoisySocket(socket.socket):
@@ -219,7 +251,11 @@ async def test_a_kernel_that_always_refuses_is_asked_no_more(other):
 
 @pytest.mark.parametrize(
     ("error", "counter"),
-    [(BlockingIOError, "send_blocked"), (ConnectionRefusedError, "send_unreachable"), (OSError, "send_unreachable")],
+    [
+        (lambda: BlockingIOError(errno.EAGAIN, "full"), "send_blocked"),
+        (ConnectionRefusedError, "send_unreachable"),
+        (OSError, "send_unreachable"),
+    ],
 )
 def test_what_cannot_be_sent_is_dropped_and_counted(error, counter):
     failing = bound(FailingSocket)
@@ -304,3 +340,119 @@ async def test_closing_twice_is_harmless_and_nothing_is_read_after(port, other):
     port.send(b"x", port.sockaddr(("127.0.0.1", 9)))
     await asyncio.sleep(0)
     assert received.datagrams == []
+
+
+@pytest.fixture
+def loaded(port, monkeypatch):
+    """A port whose every wake counts as load, on a loop turned by hand."""
+    monkeypatch.setattr(limits, "coalescing_share_min", -1.0)
+    monkeypatch.setattr(limits, "coalescing_slice_seconds", 0.0)
+    bursts: list[list[bytes]] = []
+    loop = HandLoop()
+    port.start(loop, lambda burst, now: bursts.append([data for data, _ in burst]))
+    return loop, bursts
+
+
+def arrive(port, other, *datagrams):
+    for data in datagrams:
+        assert other.send(data, other.sockaddr(port.local))
+
+
+def test_under_load_the_first_datagram_is_read_at_once_and_the_next_ones_together(port, other, loaded):
+    loop, bursts = loaded
+    arrive(port, other, b"a")
+    loop.reader()
+    assert bursts == [[b"a"]]
+    assert loop.reader is None
+    assert loop.rings_at == loop.now + limits.coalescing_seconds_max
+    arrive(port, other, b"b", b"c")
+    loop.ring()
+    assert bursts == [[b"a"], [b"b", b"c"]]
+    assert (loop.reader is None, loop.timer is None) == (True, False)
+    assert port.counters.windows_opened == 1
+
+
+def test_a_wait_in_which_nothing_came_is_the_last_one(port, other, loaded):
+    loop, bursts = loaded
+    arrive(port, other, b"a")
+    loop.reader()
+    loop.ring()
+    assert loop.timer is None
+    arrive(port, other, b"b")
+    loop.reader()
+    assert bursts == [[b"a"], [b"b"]]
+
+
+def test_a_failing_burst_does_not_keep_a_loaded_port_from_reading(port, other, loaded):
+    loop, _ = loaded
+    arrive(port, other, b"a")
+    loop.reader()
+
+    def fail(burst, now):
+        raise ZeroDivisionError
+
+    port._on_burst = fail
+    arrive(port, other, b"b")
+    with pytest.raises(ZeroDivisionError):
+        loop.ring()
+    assert loop.reader is not None
+
+
+def test_a_port_that_waits_can_be_closed(port, other, loaded):
+    loop, _ = loaded
+    arrive(port, other, b"a")
+    loop.reader()
+    port.close()
+    assert (loop.reader, loop.timer) == (None, None)
+
+
+def test_a_burst_may_close_a_loaded_port(port, other, loaded):
+    loop, _ = loaded
+    port._on_burst = lambda burst, now: port.close()
+    arrive(port, other, b"a")
+    loop.reader()
+    assert (loop.reader, loop.timer) == (None, None)
+
+
+@pytest.fixture
+def full(port, tmp_path):
+    """A port over a socket which really fills: on loopback UDP leaves the send buffer when the receiver drops it.
+
+    What a Unix socket holds is bounded by its reader's queue, of which nothing is read here.
+    """
+    reader, sender = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+    reader.bind(str(tmp_path / "reader"))
+    sender.setblocking(False)
+    port._socket.close()
+    port._socket = sender
+    yield port, str(tmp_path / "reader")
+    reader.close()
+
+
+def test_what_a_full_send_buffer_has_no_room_for_is_dropped_and_counted(full):
+    port, address = full
+    answers = [port.send(b"x", address) for _ in range(2000)]
+    went = answers.index(False)
+    assert 0 < went < 2000
+    assert not any(answers[went:])
+    assert (port.counters.sent, port.counters.send_blocked) == (went, 2000 - went)
+
+
+@pytest.mark.parametrize("gso", [False, True])
+def test_of_a_run_the_part_that_finds_no_room_is_dropped_and_counted(full, gso):
+    port, address = full
+    port.gso = gso
+    assert not port.send_segments(memoryview(bytes(200_000)), 100, address)
+    assert port.counters.sent > 0
+    assert port.counters.send_blocked > 0
+    assert port.counters.sent + port.counters.send_blocked == 2000
+
+
+def test_a_full_device_queue_counts_as_full(port):
+    failing = bound(FailingSocket)
+    failing._socket.error = lambda: OSError(errno.ENOBUFS, "no")
+    try:
+        assert not failing.send(b"x", ("127.0.0.1", 9))
+        assert (failing.counters.send_blocked, failing.counters.send_unreachable) == (1, 0)
+    finally:
+        failing.close()
