@@ -93,7 +93,7 @@ class NackGenerator:
 
     def _skipped(self, first: int, end: int, now: float) -> bool:
         """Everything from `first` to before `end` did not come."""
-        if end - first > limits.sequence_jump_max:
+        if end - first >= limits.sequence_jump_max:
             self.missing.clear()  # the source began to number anew
             return False
         if end - first > limits.nack_missing_max:
