@@ -1,0 +1,32 @@
+"""What a comparison prints."""
+
+import json
+from typing import Any
+
+import click
+
+COLUMNS = (
+    ("us_per_packet", "µs/packet"),
+    ("packets_per_second", "packets/s"),
+    ("cpu_percent", "CPU %"),
+    ("lost_percent", "lost %"),
+)
+
+
+def show(result: dict[str, Any], as_json: bool) -> None:
+    """One table for each load, and how many times less the node burns than the other server."""
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        if not isinstance(value, dict):
+            click.echo(f"{name:16} {value}")
+    for load, servers in result.items():
+        if not isinstance(servers, dict):
+            continue
+        click.echo(f"\n{servers['load']}")
+        click.echo(f"{load:16}" + "".join(f"{title:>12}" for _, title in COLUMNS))
+        for server, figures in servers.items():
+            if isinstance(figures, dict):
+                click.echo(f"{server:16}" + "".join(f"{figures[key]:>12}" for key, _ in COLUMNS))
+        click.echo(f"{'ratio':16}{servers['ratio']:>12}   (wanted: at most {servers['ratio_wanted']})")
