@@ -73,3 +73,42 @@ def test_unbinding_what_is_not_bound_is_no_matter() -> None:
 def test_a_mid_that_is_not_text_fits_no_track() -> None:
     listening, _ = listener(replace(VIDEO, ssrc=None))
     assert found(listening, packet(1, 1, block=b"\x41\xff\xfe")) is None
+
+
+REPAIRED = replace(VIDEO, ssrc=1, rtx_payload_type=97, rtx_ssrc=2)
+
+
+def repaired(listening: RtpListener, ssrc: int, payload_type: int = 97) -> ProducerTrack | None:
+    return listening.repaired_by(parse_header(packet(ssrc, 1, payload_type=payload_type)))
+
+
+def test_a_signalled_rtx_ssrc_repairs_its_track() -> None:
+    listening, (track, _) = listener(REPAIRED, replace(REPAIRED, ssrc=3, rtx_ssrc=4), piped=True)
+    assert repaired(listening, 2) is track
+    assert repaired(listening, 2, 96) is None
+    assert repaired(listening, 9) is None
+
+
+def test_a_publisher_s_rtx_is_known_by_its_payload_type_and_has_one_ssrc_at_a_time() -> None:
+    listening, (track, _) = listener(replace(REPAIRED, rtx_ssrc=None), AUDIO)
+    assert repaired(listening, 50) is track
+    assert repaired(listening, 51) is track
+    assert listening.repairing == {51: track}
+    assert repaired(listening, 52, 98) is None
+
+
+def test_rtx_that_fits_two_tracks_repairs_none() -> None:
+    listening, _ = listener(replace(REPAIRED, rtx_ssrc=None), replace(REPAIRED, ssrc=3, rtx_ssrc=None))
+    assert repaired(listening, 50) is None
+
+
+def test_an_rtx_ssrc_without_a_payload_type_means_nothing() -> None:
+    listening, _ = listener(replace(REPAIRED, rtx_payload_type=None))
+    assert listening.repairing == {}
+
+
+def test_removing_gives_the_rtx_ssrcs_too() -> None:
+    listening, tracks = listener(REPAIRED, replace(AUDIO, ssrc=5))
+    found(listening, packet(1, 1))
+    assert listening.remove(tracks[:1]) == [1, 2]
+    assert repaired(listening, 2) is None

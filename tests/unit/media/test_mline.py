@@ -232,7 +232,8 @@ def test_the_first_of_a_repair_group_is_that_of_the_media(semantics: str) -> Non
 
 def test_the_first_of_old_style_simulcast_is_taken() -> None:
     groups = ["ssrc-group:SIM 1 2 3", "ssrc-group:FID 1 4", "ssrc-group:FID 2 5", "ssrc-group:FID 3 6"]
-    assert video(*groups, *(f"ssrc:{n} cname:x" for n in range(1, 7))).ssrc == 1
+    line = video(*groups, *(f"ssrc:{n} cname:x" for n in range(1, 7)))
+    assert (line.ssrc, line.rtx_ssrc) == (1, 4)
 
 
 def test_several_ssrcs_without_a_group_are_none() -> None:
@@ -270,3 +271,27 @@ def test_any_section_is_read_or_refused(head: str, attributes: dict[str, list[st
         assert text.isascii()
         assert text.isprintable()
         assert " " not in text
+
+
+def test_the_ssrc_of_rtx_is_grouped_with_that_of_the_media() -> None:
+    named = ["ssrc:1 cname:x", "ssrc:2 cname:x"]
+    assert video(*named, "ssrc-group:FID 1 2").rtx_ssrc == 2
+    assert video(*named, "ssrc-group:FEC-FR 1 2").rtx_ssrc is None
+    assert video(*named, "ssrc:3 cname:x", "ssrc-group:FID 1 2 3").rtx_ssrc is None
+    assert video(*named).rtx_ssrc is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "payload_type"),
+    [
+        (["rtpmap:97 rtx/90000", "fmtp:97 apt=96"], 97),
+        (["rtpmap:97 RTX/90000", "fmtp:97 apt=96;rtx-time=3000"], 97),
+        (["rtpmap:97 rtx/90000", "fmtp:97 rtx-time=3000"], None),
+        (["rtpmap:97 rtx/90000", "fmtp:97 apt=98"], None),
+        (["rtpmap:97 rtx/48000", "fmtp:97 apt=96"], None),
+        (["rtpmap:97 red/90000", "fmtp:97 apt=96"], None),
+    ],
+)
+def test_rtx_belongs_to_the_payload_type_it_names(lines: list[str], payload_type: int | None) -> None:
+    line = video("rtpmap:96 VP8/90000", *lines, formats="96 97")
+    assert line.rtx_payload_type(line.codecs[0]) == payload_type

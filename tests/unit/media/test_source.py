@@ -281,3 +281,35 @@ def test_whatever_is_asked_requests_are_a_second_apart_and_none_is_forgotten(ste
             waiting = False
         assert requests.timeout() is not None or not waiting
     assert all(later - earlier >= 1 for earlier, later in pairwise(sent))
+
+
+class TestRepairs:
+    def test_what_is_missing_is_lacking(self) -> None:
+        source = source_after([65534, 65535, 2, 4])
+        assert [number for number in (65533, 65534, 0, 1, 2, 3, 4, 5) if source.lacks(number)] == [65533, 0, 1, 3, 5]
+
+    def test_before_the_first_packet_nothing_is(self) -> None:
+        assert not Source(1, VP8, 0.0).lacks(5)
+
+    def test_what_would_look_like_a_restart_is_not(self) -> None:
+        source = source_after([10_000])
+        far = limits.sequence_late_max
+        assert [source.lacks(10_000 + step) for step in (-far, 1 - far, far, far + 1)] == [False, True, True, False]
+
+    def test_what_is_lacking_is_taken(self) -> None:
+        source = source_after([1, 600])
+        for number in range(600 - limits.sequence_late_max, 600):
+            lacking = source.lacks(number)
+            assert (source.received(header(number), 100, 0.0, repaired=True) is not None) == lacking
+        assert source.restarts == 0
+
+    def test_a_repair_is_reported_as_lost_on_the_path_but_is_not_missing(self) -> None:
+        source = source_after([1, 2, 4])
+        source.received(header(3), 100, 0.0, repaired=True)
+        block = source.report_block(0.0)
+        assert (block.packets_lost, block.fraction_lost, source.lost) == (1, 64, 0)
+
+    def test_a_repair_is_no_jitter(self) -> None:
+        source = source_after([1, 2, 4])
+        source.received(header(3), 100, 0.3, repaired=True)
+        assert source.jitter == 0.0
