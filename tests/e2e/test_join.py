@@ -46,7 +46,7 @@ LAGS = """
   video.requestVideoFrameCallback(step);
 })
 """
-"""Milliseconds from the publisher's clock to each picture's display: alike for all who are shown the same timestamps."""
+"""Milliseconds from the publisher's clock to each picture's display: alike for all who get the same timestamps."""
 
 
 async def remembering(browser: Browser, url: str, complaints: list[str]) -> Page:
