@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import pytest
 
+from foundation import limits
 from foundation.errors import LocalError
 from media.consumer import Consumer, ConsumerTrack, Format
 from media.parameters import HeaderExtension
@@ -72,6 +73,34 @@ def test_a_pipe_wants_a_fresh_ssrc_only_for_one_it_has_used() -> None:
     track.source_changed()
     assert asked == [5]
     assert (track.sequence_offset, track.timestamp_offset) == (0, 0)
+
+
+def test_a_viewers_video_has_been_refused_too_often_after_so_many_bursts_in_a_row() -> None:
+    track, sound = viewer_track(), ConsumerTrack(AUDIO, AUDIO.with_ssrc(6), False, 0)
+
+    def refused(each: ConsumerTrack) -> bool:
+        each.packets += 5
+        answers = [each.refused(5), each.refused(5)]
+        assert not answers[1]
+        return answers[0]
+
+    track.packets = 100
+    assert [refused(track) for _ in range(3)] == [False, False, True]
+    track.packets += 1
+    assert [refused(track) for _ in range(3)] == [False, False, True]
+    assert not any(refused(sound) for _ in range(9))
+
+
+def test_one_that_fell_behind_asks_for_a_keyframe_at_once_and_then_seldom() -> None:
+    track = viewer_track()
+    track.begin(1, 1, 0.0)
+    track.fell_behind(10.0)
+    assert (track.running, track.start, track.ask_at) == (False, 2, 10.0)
+    track.asked_at = 10.0
+    track.begin(5, 1, 11.0)
+    assert track.ask_at is None
+    track.fell_behind(12.0)
+    assert track.ask_at == 10.0 + limits.slow_viewer_keyframe_gap_seconds
 
 
 def test_closing_is_told_once_and_ends_the_flow() -> None:

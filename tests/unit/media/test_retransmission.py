@@ -276,7 +276,8 @@ class Histories:
     def arrive(self) -> None:
         burst = Burst(self.now)
         self.timestamp += 3000
-        waiting, self.late = self.late, []
+        waiting = [data for data in self.late if self.rng.random() < 0.2]
+        self.late = [data for data in self.late if data not in waiting]
         for at in range(self.rng.randrange(1, 8)):
             self.number += 1
             self.unique += 1
@@ -314,9 +315,9 @@ class Histories:
         event = self.rng.random()
         if event < 0.01:
             self.change_source()
-        elif event < 0.03 and len(self.viewers) < 5:
+        elif event < 0.04 and len(self.viewers) < 8:
             self.join()
-        elif event < 0.04 and self.viewers:
+        elif event < 0.05 and self.viewers:
             self.fanout.skip(self.viewers[0][0])
         elif event < 0.6:
             self.arrive()
