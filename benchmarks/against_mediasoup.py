@@ -25,7 +25,7 @@ RATIO_WANTED = 1 / 3
 @click.option("--frames", default=30.0, show_default=True, help="Per second, at the low load.")
 @click.option("--seconds", default=5.0, show_default=True, help="Of each of the interleaved runs.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--receive", type=click.Choice(RECEIVE), default="take", show_default=True, help="What viewers do.")
+@click.option("--receive", type=click.Choice(RECEIVE), default="kernel", show_default=True, help="What viewers do.")
 @click.option("--short", is_flag=True, help="A quick look: fewer viewers, one short round.")
 @click.option("--json", "as_json", is_flag=True)
 def main(

@@ -43,7 +43,7 @@ class Load:
     frames: float
     viewers_highest: int
     packets_per_frame_highest: int
-    receive: Receive = "take"
+    receive: Receive = "kernel"
     packet_bytes: int = 1200
     seconds: float = 5.0
     rounds: int = 3
@@ -51,7 +51,7 @@ class Load:
     def short(self) -> "Load":
         """A quick look at the same thing."""
         return Load(
-            max(1, self.viewers // 4),
+            max(1, self.viewers // 2),
             self.packets_per_frame,
             self.frames,
             max(1, self.viewers_highest // 4),

@@ -16,8 +16,12 @@ DECRYPT_EVERY = 20
 
 Receive = Literal["decrypt", "take", "kernel"]
 RECEIVE: tuple[Receive, ...] = get_args(Receive)
-"""What viewers do with RTP. A packet that is taken costs its sender what a real one costs on loopback, the waking of
-the receiver included; one that the kernel counts costs it less, and the receiver nothing."""
+"""What viewers do with RTP: decrypt it, take and count it, or let the kernel count it where it would be queued.
+
+Measured at 18,000 packets/s to 100 viewers on loopback, the servers pay for the waking of receivers that decrypt, take
+or only count: swarmd 5.1, 4.5, 4.3 µs per packet, mediasoup 6.5, 6.3, 6.1. And the load generator pays 6, 2 and 0, so
+that only the last leaves a machine of two cores to the server at its highest load.
+"""
 
 DRAINED_SECONDS = 0.2
 

@@ -21,10 +21,13 @@ from yarl import URL
 from foundation.address import Address
 from foundation.errors import RemoteError
 from foundation.tasks import TaskScope
+from media import stun
 from media.demux import is_rtcp
 from media.dtls import DtlsIdentity
 from media.endpoint import Endpoint
+from media.keyframe import starts_keyframe
 from media.port import OnBurst, UdpPort
+from media.rtp import parse_header
 from media.srtp import PROFILES, SrtpProfile
 from media.transport import Transport
 from swarm.bench.kernel_count import refuse_rtp, refused
@@ -35,6 +38,7 @@ REPORTS_PER_SECOND = 1
 REPORTING_STEPS = 20
 RECEIVE_BUFFER_BYTES = 4 << 20
 _SO_RCVBUFFORCE = 33
+_STUN_REQUEST = b"\0\1"
 TWCC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 
@@ -93,16 +97,24 @@ def read_answer(sdp: str, session: str) -> Answer:
     )
 
 
-class CountingPort(UdpPort):
-    """A port that may keep RTP packets from its endpoint, and count them: decrypting costs more than all the rest."""
+class ClientPort(UdpPort):
+    """The port of a client: it answers the checks of servers that are full ICE agents (Janus, aiortc).
 
-    def __init__(self, udp_socket: socket.socket) -> None:
+    And it may keep RTP packets from its endpoint, and count them: decrypting costs more than all the rest.
+    """
+
+    def __init__(self, udp_socket: socket.socket, pwd: str) -> None:
         super().__init__(udp_socket)
         self.count_only = False
         self.counted = 0
+        self._pwd = pwd
 
     def start(self, loop: asyncio.AbstractEventLoop, on_burst: OnBurst) -> None:
+        """Calls `on_burst` with what is left."""
+
         def taken(burst: list[tuple[bytes, Address]], now: float) -> None:
+            if any(not data[0] for data, _ in burst):
+                burst = [pair for pair in burst if not self._answered(*pair)]
             if self.count_only:
                 rest = [pair for pair in burst if not 128 <= pair[0][0] <= 191 or is_rtcp(pair[0])]
                 self.counted += len(burst) - len(rest)
@@ -111,6 +123,15 @@ class CountingPort(UdpPort):
                 on_burst(burst, now)
 
         super().start(loop, taken)
+
+    def _answered(self, data: bytes, address: Address) -> bool:
+        if data[:2] != _STUN_REQUEST:
+            return False
+        try:
+            check = stun.authenticated_request(data, self._pwd)
+        except RemoteError:
+            return False
+        return self.send(stun.success_response(check, address, self._pwd), address)
 
 
 class Client:
@@ -121,10 +142,10 @@ class Client:
     ) -> None:
         self.loop = loop
         self.socket = open_socket(host)
-        self.port = CountingPort(self.socket)
+        self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
+        self.port = ClientPort(self.socket, self.pwd)
         self.endpoint = Endpoint(self.port, loop, DtlsIdentity(profiles))
         self.endpoint.start()
-        self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(16)
         self.connected: asyncio.Future[None] = loop.create_future()
         self.first_keyframe: asyncio.Future[float] = loop.create_future()
         self.packets = 0
@@ -245,20 +266,9 @@ async def _report(audience: Sequence[Client]) -> None:
 
 
 def starts_vp8_keyframe(packet: bytes) -> bool:
-    """Whether a VP8 packet without padding begins a keyframe (RFC 7741, sections 4.2 and 4.3)."""
-    start = 12 + 4 * (packet[0] & 15)
-    if packet[0] & 16:
-        start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4], "big")
-    if len(packet) < start + 2 or packet[start] & 0x17 != 0x10:
-        return False
-    first = start + 1
-    if packet[start] & 0x80:
-        flags = packet[first]
-        first += 1
-        if flags & 0x80:
-            first += 2 if packet[first] & 0x80 else 1
-        first += bool(flags & 0x40) + bool(flags & 0x30)
-    return len(packet) > first and not packet[first] & 1
+    """Whether a VP8 packet begins a keyframe."""
+    header = parse_header(packet)
+    return starts_keyframe("VP8", packet[header.payload_start : header.payload_end])
 
 
 class FrameSource:
