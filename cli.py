@@ -204,9 +204,10 @@ async def _play(url: str, output: str | None, seconds: float | None) -> None:
 def lookup(producer_id: UUID, api: str, as_json: bool) -> None:
     """Ask a node who owns a producer."""
     from swarm.client.api import NodeApi
+    from swarm.client.show import producer_view
 
     found = _complete(NodeApi(api).producer(producer_id))
-    _print(found, as_json, "producer_view", found)
+    _print(found, as_json, producer_view, found)
 
 
 @commands.command()
@@ -216,9 +217,10 @@ def lookup(producer_id: UUID, api: str, as_json: bool) -> None:
 def tree(producer_id: UUID, api: str, as_json: bool) -> None:
     """Draw the relay tree of a producer."""
     from swarm.client.api import NodeApi
+    from swarm.client.show import tree_view
 
     found = _complete(NodeApi(api).tree(producer_id))
-    _print(found, as_json, "tree_view", found)
+    _print(found, as_json, tree_view, found)
 
 
 @commands.command()
@@ -226,8 +228,10 @@ def tree(producer_id: UUID, api: str, as_json: bool) -> None:
 @_json_option
 def status(api: str, as_json: bool) -> None:
     """Show a node: its swarm, links and producers."""
+    from swarm.client.show import node_view
+
     node, producers = _complete(_status(api))
-    _print({"node": node, "producers": producers}, as_json, "node_view", node, producers)
+    _print({"node": node, "producers": producers}, as_json, node_view, node, producers)
 
 
 async def _status(api: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -246,6 +250,23 @@ def demo(check: bool) -> int:
     return _complete(run_demo(check=check))
 
 
+@commands.command(short_help="Measure what this machine can carry.")
+@click.option("--seconds", type=click.FloatRange(0.2, 60), default=5, show_default=True, metavar="N", help="Each load.")
+@click.option("--viewers", type=click.IntRange(10, 500), default=200, show_default=True, metavar="N")
+@_json_option
+def bench(seconds: float, viewers: int, as_json: bool) -> int:
+    """Run a node on this machine under load, and say how many viewers, packets and joins one core carries."""
+    from swarm.bench.run import STEPS, run_bench
+    from swarm.bench.view import bench_view, progress
+
+    with progress(STEPS) as report:
+        result = _complete(run_bench(seconds=seconds, viewers=viewers, report=report))
+    if result is None:
+        return 130
+    _print(result, as_json, bench_view, result)
+    return 0
+
+
 def _complete(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Runs to the end on uvloop."""
     import asyncio
@@ -256,7 +277,7 @@ def _complete(coroutine: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(coroutine)
 
 
-def _print(value: Any, as_json: bool, view: str, *arguments: Any) -> None:
+def _print(value: Any, as_json: bool, view: Callable[..., Any], *arguments: Any) -> None:
     import json
 
     if as_json:
@@ -264,11 +285,9 @@ def _print(value: Any, as_json: bool, view: str, *arguments: Any) -> None:
         return
     from rich.console import Console
 
-    from swarm.client import show
-
     # A pipe has no width: what reads it wants whole ids, not 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(getattr(show, view)(*arguments))
+    console.print(view(*arguments))
 
 
 def _failed(message: str, code: int) -> int:

@@ -13,8 +13,7 @@ import uvloop
 
 from benchmarks.load import Client, FrameSource
 from benchmarks.nodes import NodeProcess, node
-
-JOINS_AT_ONCE = 10
+from swarm.bench.audience import drained, join
 
 
 @click.command()
@@ -43,7 +42,7 @@ async def measure(viewers: int, per_frame: int, frames: int, packet_bytes: int, 
         await publisher.connected
         source = FrameSource(publisher, per_frame, packet_bytes, frames)
         source.send_frame()
-        audience, join_cpu = await join(loop, http, server, viewers)
+        audience, join_cpu = await join_measured(http, server, viewers)
         before = server.cpu_seconds()
         arrived = sum(viewer.packets for viewer in audience)
         frames_before = source.frames
@@ -69,32 +68,12 @@ async def measure(viewers: int, per_frame: int, frames: int, packet_bytes: int, 
     }
 
 
-async def join(
-    loop: asyncio.AbstractEventLoop, http: aiohttp.ClientSession, server: NodeProcess, viewers: int
-) -> tuple[list[Client], float]:
-    """Connects all viewers, a few at a time; also gives the node's CPU seconds for it."""
+async def join_measured(http: aiohttp.ClientSession, server: NodeProcess, viewers: int) -> tuple[list[Client], float]:
+    """Connects all viewers; also gives the node's CPU seconds for it."""
     listing = await (await http.get(f"{server.url}/api/v1/producers")).json()
-    url = f"{server.url}/whep/{listing['producers'][0]['id']}"
-    gate = asyncio.Semaphore(JOINS_AT_ONCE)
-
-    async def one() -> Client:
-        async with gate:
-            viewer = Client(loop)
-            viewer.dial(await viewer.post(http, url, "recvonly"))
-            await viewer.connected
-            return viewer
-
     before = server.cpu_seconds()
-    audience = await asyncio.gather(*(one() for _ in range(viewers)))
+    audience = await join(http, f"{server.url}/whep/{listing['producers'][0]['id']}", viewers)
     return audience, server.cpu_seconds() - before
-
-
-async def drained(audience: list[Client]) -> None:
-    """Waits until nothing has arrived for 200 ms."""
-    last = -1
-    while (now := sum(viewer.packets for viewer in audience)) != last:
-        last = now
-        await asyncio.sleep(0.2)
 
 
 if __name__ == "__main__":

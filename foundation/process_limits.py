@@ -27,3 +27,19 @@ worker_pause_seconds_max = 30.0
 
 worker_line_bytes_max = 16_384
 """Of a worker's output: longer lines, which only a broken program writes, are passed on in pieces."""
+
+# --- swarm: bench ----------------------------------------------------------------------------------------------------
+bench_viewers_max = 500
+"""Of one bench: each is a socket of one load process, which usually gets 1024 descriptors."""
+
+bench_sinks_max = 4
+"""Load processes with viewers: their packets are counted in the kernel, so more than a few only share the joining."""
+
+bench_joins_at_once_max = 10
+"""Handshakes under way per load process: enough to keep a node busy, few enough that none times out."""
+
+bench_seconds_max = 60.0
+"""Of one load; and for everything else together, which takes 10 s on an idle machine, before the bench gives up."""
+
+bench_reply_bytes_max = 65_536
+"""A line with which a load process answers; they have under 200 bytes."""
