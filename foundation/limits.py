@@ -222,7 +222,7 @@ catch_up_bytes_per_second_min = 600_000
 
 plain_retransmission_packets_max = 128
 """How far behind the newest packet a plain retransmission goes: libsrtp's replay window unless raised (GStreamer),
-0.5 s at 2.5 Mbit/s. RFC 3711 section 3.3.2 promises 64, browsers have 1024; beyond its window a receiver sees a replay."""
+0.5 s at 2.5 Mbit/s. RFC 3711 section 3.3.2 promises 64, browsers have 1024; beyond it a receiver sees a replay."""
 
 retransmission_gap_seconds_min = 0.02
 """Between two retransmissions of one packet, or the round trip if that is more: NACKs repeat what is under way."""
@@ -334,7 +334,7 @@ locations_cached_max = 4096
 quarantined_max = 512
 """Nodes that did not answer and are not asked again for a while."""
 
-ips_cached_max = 4096
+ips_cached_max = 8192
 """Parsed ip addresses: parsing takes 4 µs, and an answer names 20."""
 
 checks_max = 256
