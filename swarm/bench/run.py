@@ -43,7 +43,7 @@ async def run_bench(*, seconds: float, viewers: int, report: Report) -> dict[str
 
     async def work() -> None:
         try:
-            async with asyncio.timeout(limits.bench_seconds_max + (len(STREAMS) + 1) * seconds):
+            async with asyncio.timeout(limits.bench_overhead_seconds_max + (len(STREAMS) + 1) * seconds):
                 results.append(await _bench(seconds, viewers, report))
         except TimeoutError:
             raise RemoteError("this machine is too slow or too busy for the bench: try fewer --viewers") from None

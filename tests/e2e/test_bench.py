@@ -5,6 +5,12 @@ import json
 import signal
 import sys
 
+import aiohttp
+import pytest
+
+from foundation.errors import RemoteError
+from swarm.bench.crew import crew
+from swarm.bench.nodes import node
 from tests.e2e.test_demo import descendants, running
 
 BENCH_SECONDS_MAX = 100
@@ -34,6 +40,20 @@ async def test_every_figure_is_there_and_positive() -> None:
     assert isinstance(found["saturated"], bool)
     assert found["machine"]["cores"] >= 1
     assert "10 viewers watch 2.5 Mbit/s" in err.decode()
+
+
+async def test_a_node_that_refuses_viewers_is_told_and_the_load_process_goes_on() -> None:
+    async with node("--max-consumers", "3") as server, crew() as load, aiohttp.ClientSession() as http:
+        await load.call("publish", url=f"{server.url}/whip")
+        async with http.get(f"{server.url}/api/v1/producers") as response:
+            (producer,) = (await response.json())["producers"]
+        url = f"{server.url}/whep/{producer['id']}"
+        with pytest.raises(RemoteError, match="503"):
+            await load.call("join", url=url, viewers=6)
+        with pytest.raises(RemoteError, match="did not connect"):
+            await load.call("join", url="http://127.0.0.1:9/whep/x", viewers=1)
+        sent = await load.call("send", packets_per_frame=2, packet_bytes=500, frames_per_second=50, seconds=0.1)
+        assert sent["packets"] in (10, 12)
 
 
 async def test_ctrl_c_ends_the_bench_with_all_its_processes() -> None:
