@@ -341,8 +341,8 @@ def _read_tracks(value: Any) -> tuple[TrackParameters, ...]:
     tracks: tuple[TrackParameters, ...] = _items(TrackParameters.from_wire, 1, _tracks_max)(value)
     if len({track.kind for track in tracks}) < len(tracks):
         raise RemoteError("a producer has two tracks of one kind")
-    ssrcs = {track.ssrc for track in tracks}
-    if None in ssrcs or len(ssrcs) < len(tracks):
+    ssrcs = [track.ssrc for track in tracks] + [track.rtx_ssrc for track in tracks if track.rtx_ssrc is not None]
+    if None in ssrcs or len(set(ssrcs)) < len(ssrcs):
         raise RemoteError("a piped track has no SSRC of its own")
     return tracks
 

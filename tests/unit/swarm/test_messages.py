@@ -185,6 +185,8 @@ def test_the_largest_tree_fits() -> None:
         (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire()] * 2}),
         (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire(), AUDIO.to_wire() | {"ssrc": 4711}]}),
         (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire() | {"ssrc": None}]}),
+        (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire(), AUDIO.to_wire() | {"rtx_pt": 127, "rtx_ssrc": 4711}]}),
+        (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire() | {"rtx_pt": 127, "rtx_ssrc": 4711}]}),
         (EVERY_MESSAGE[2], {"tracks": [VIDEO.to_wire(), AUDIO.to_wire(), AUDIO.to_wire()]}),
         (EVERY_MESSAGE[3], {"candidates": []}),
         (EVERY_MESSAGE[3], {"candidates": [b"x"] * 4}),
