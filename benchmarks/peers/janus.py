@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.peers.namespace import ADDRESS
-from swarm.bench.load import Client, offer, read_answer
+from swarm.bench.load import Client, read_answer
 from swarm.bench.nodes import cpu_seconds
 
 HTTP_PORT = 8088
@@ -70,7 +70,7 @@ class Janus:
         handle = await self._attach()
         joined = await self._ask(handle, {"request": "join", "ptype": "publisher", "room": ROOM})
         self._feed = joined["plugindata"]["data"]["id"]
-        jsep = {"type": "offer", "sdp": _description(client, "sendonly")}
+        jsep = {"type": "offer", "sdp": client.offer("sendonly", "active")}
         answer = await self._ask(handle, {"request": "publish", "bitrate": 0}, jsep)
         await _connect(client, answer["jsep"]["sdp"])
 
@@ -78,7 +78,7 @@ class Janus:
         handle = await self._attach()
         join = {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": [{"feed": self._feed}]}
         offered = await self._ask(handle, join)
-        jsep = {"type": "answer", "sdp": _description(client, "recvonly")}
+        jsep = {"type": "answer", "sdp": client.offer("recvonly", "active")}
         await self._ask(handle, {"request": "start"}, jsep)
         await _connect(client, offered["jsep"]["sdp"])
 
@@ -207,14 +207,6 @@ def _configure(directory: Path) -> None:
     }
     for name, text in _CONFIGURATION.items():
         (directory / name).write_text(text % values)
-
-
-def _description(client: Client, direction: str) -> str:
-    """The client's offer or answer; Janus is the DTLS server towards both, whose order of ciphers we do not trust."""
-    ssrc = client.ssrc if direction == "sendonly" else None
-    sdp = offer(direction, client.endpoint.fingerprint, client.ufrag, client.pwd, ssrc)
-    ip, port = client.socket.getsockname()
-    return sdp.replace("actpass", "active") + f"a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\n"
 
 
 async def _connect(client: Client, sdp: str) -> None:

@@ -5,6 +5,12 @@ from typing import Any
 
 import click
 
+VIEWER_COLUMNS = (
+    ("viewers", "viewers"),
+    ("cpu_percent_per_viewer", "CPU % each"),
+    ("frames_per_second", "frames/s"),
+    ("packets_per_second", "packets/s"),
+)
 COLUMNS = (
     ("us_per_packet", "µs/packet"),
     ("packets_per_second", "packets/s"),
@@ -30,3 +36,15 @@ def show(result: dict[str, Any], as_json: bool) -> None:
             if isinstance(figures, dict):
                 click.echo(f"{server:16}" + "".join(f"{figures[key]:>12}" for key, _ in COLUMNS))
         click.echo(f"{'ratio':16}{servers['ratio']:>12}   (wanted: at most {servers['ratio_wanted']})")
+
+
+def show_viewers(result: dict[str, Any], as_json: bool) -> None:
+    """One table, per viewer."""
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    click.echo(f"{result['picture']:16}" + "".join(f"{title:>12}" for _, title in VIEWER_COLUMNS))
+    for server, figures in result.items():
+        if isinstance(figures, dict):
+            click.echo(f"{server:16}" + "".join(f"{figures[key]:>12}" for key, _ in VIEWER_COLUMNS))
+    click.echo(f"{'ratio':16}{result['ratio']:>12}   (wanted: at most {result['ratio_wanted']})")

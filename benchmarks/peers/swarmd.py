@@ -23,16 +23,24 @@ class Swarmd:
         self._http = http
         self._producer = ""
 
-    async def publish(self, client: Client) -> None:
-        client.dial(await client.post(self._http, f"{self._process.url}/whip", "sendonly"))
-        await client.connected
+    @property
+    def whip_url(self) -> str:
+        return f"{self._process.url}/whip"
+
+    async def whep_url(self) -> str:
+        """Of the one producer; waits until there is one."""
         async with asyncio.timeout(PRODUCER_SECONDS_MAX):
             while not self._producer:
                 listing = await (await self._http.get(f"{self._process.url}/api/v1/producers")).json()
                 self._producer = next((each["id"] for each in listing["producers"]), "")
+        return f"{self._process.url}/whep/{self._producer}"
+
+    async def publish(self, client: Client) -> None:
+        client.dial(await client.post(self._http, self.whip_url, "sendonly"))
+        await client.connected
 
     async def view(self, client: Client) -> None:
-        client.dial(await client.post(self._http, f"{self._process.url}/whep/{self._producer}", "recvonly"))
+        client.dial(await client.post(self._http, await self.whep_url(), "recvonly"))
         await client.connected
 
     def cpu_seconds(self) -> float:

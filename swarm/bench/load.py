@@ -157,11 +157,17 @@ class Client:
         self._first_sequence = 0
         self._refused_before: int | None = None
 
-    async def post(self, http: aiohttp.ClientSession, url: str, direction: str) -> Answer:
-        text = offer(
-            direction, self.endpoint.fingerprint, self.ufrag, self.pwd, self.ssrc if direction == "sendonly" else None
-        )
-        async with http.post(url, data=text, headers={"Content-Type": "application/sdp"}) as response:
+    def offer(self, direction: str, setup: str = "actpass") -> str:
+        """What this client offers; with `setup` "active" it is the client of DTLS whoever answers."""
+        ssrc = self.ssrc if direction == "sendonly" else None
+        sdp = offer(direction, self.endpoint.fingerprint, self.ufrag, self.pwd, ssrc)
+        ip, port = self.socket.getsockname()
+        return sdp.replace("actpass", setup) + f"a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\n"
+
+    async def post(self, http: aiohttp.ClientSession, url: str, direction: str, setup: str = "actpass") -> Answer:
+        async with http.post(
+            url, data=self.offer(direction, setup), headers={"Content-Type": "application/sdp"}
+        ) as response:
             body = await response.text()
             if response.status != 201:
                 raise RemoteError(f"{response.status} from {response.url}: {body}")
