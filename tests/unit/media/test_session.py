@@ -465,6 +465,39 @@ class TestReports:
         assert all(len(compound) <= limits.rtcp_compound_bytes_max for compound in compounds)
 
 
+class TestNacks:
+    def test_go_out_when_they_are_due_and_again_after_a_round_trip_of_the_path(self) -> None:
+        node = Node()
+        link, viewer = Client(node), Client(node)
+        link.transport.rtt_seconds = 0.2
+        viewer.watch(link.publish(VIDEO, piped=True))
+        link.sends(video(1, key=True), video(4))
+        assert link.heard(RtcpRtpfbPacket) == []
+        node.virtual.advance(0.02)
+        (nack,) = link.heard(RtcpRtpfbPacket)
+        assert (nack.fmt, nack.media_ssrc, nack.lost) == (1, VIDEO_SSRC, [2, 3])
+        node.virtual.advance(0.2)
+        assert link.heard(RtcpRtpfbPacket) == []
+        link.sends(video(3))
+        node.virtual.advance(0.1)
+        (nack,) = link.heard(RtcpRtpfbPacket)
+        assert nack.lost == [2]
+        link.sends(video(2))
+        node.virtual.advance(3.0)
+        assert link.heard(RtcpRtpfbPacket) == []
+
+    def test_that_nobody_answers_end_in_one_keyframe_request(self) -> None:
+        node = Node()
+        link, viewer = Client(node), Client(node)
+        viewer.watch(link.publish(VIDEO, piped=True))
+        link.sends(video(1, key=True))
+        node.virtual.advance(2.0)
+        link.transport.taken_rtcp()
+        link.sends(video(2), video(4))
+        node.virtual.advance(1.5)
+        assert keyframe_requests(link) == [VIDEO_SSRC]
+
+
 class TestLife:
     def test_a_consumer_begins_when_its_transport_connects_and_asks_for_a_keyframe_then(self) -> None:
         node = Node()
