@@ -113,11 +113,13 @@ async def _run(config: "Config") -> None:
     from swarm.lean import leave_out
 
     leave_out()
+    from swarm.garbage import collect_seldom
     from swarm.invitation import invitation
     from swarm.node import Node
     from swarm.stopping import stop_requested
 
     async with stop_requested() as stopping, Node(config) as node:
+        collect_seldom()
         for line in invitation(config, node.url):
             click.echo(line)
         await stopping.wait()
