@@ -4,7 +4,6 @@ They are clients as any other, with an in-process exchange in place of HTTP: med
 port, the same DTLS-SRTP and the same packet path, so an embedded stream behaves as every other one does.
 """
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiortc import MediaStreamTrack
@@ -13,10 +12,7 @@ from swarm.client.peer import End
 from swarm.client.signalling import HttpSignalling
 from swarm.client.whep import WhepPlayer
 from swarm.client.whip import WhipPublisher
-from swarm.service import SentOn, SessionAnswer
-
-if TYPE_CHECKING:
-    from swarm.node import Node
+from swarm.service import NodeService, SentOn, SessionAnswer
 
 
 class Producer:
@@ -28,7 +24,7 @@ class Producer:
 
     @classmethod
     async def open(
-        cls, node: "Node", audio: MediaStreamTrack | None, video: MediaStreamTrack | None, producer_id: UUID | None
+        cls, node: NodeService, audio: MediaStreamTrack | None, video: MediaStreamTrack | None, producer_id: UUID | None
     ) -> "Producer":
         """Returns once the node receives from the tracks. Raises what `Node.publish` says."""
         answered: list[UUID] = []
@@ -66,7 +62,7 @@ class Consumer:
         self._player = player
 
     @classmethod
-    async def open(cls, node: "Node", producer_id: UUID) -> "Consumer":
+    async def open(cls, node: NodeService, producer_id: UUID) -> "Consumer":
         """Returns once packets may flow. Raises what `Node.consume` says."""
         end = _ender(node)
         elsewhere: list[HttpSignalling] = []
@@ -98,7 +94,7 @@ class Consumer:
         await self._player.close()
 
 
-def _ender(node: "Node") -> End:
+def _ender(node: NodeService) -> End:
     async def end(session: str) -> None:
         await node.end_session(session)
 
