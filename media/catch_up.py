@@ -1,9 +1,10 @@
 """CatchUp: a new viewer's video begins with the last keyframe of the cache and what followed it. Sans-IO.
 
 The group goes out as a paced burst in the order of its numbers, live packets behind it as they come; once nothing
-waits the viewer is one of the running group. Shown at its own pace it would stay behind for good, so that its time is
-squeezed: timestamps before the live ones are moved towards them, to a sixteenth of their distance. Frames of a camera
-are then 1-2 ms apart, still in order, and whoever gets one of these packets again gets the same timestamp.
+waits the viewer is one of the running group. A player that trusts timestamps would show the group at its own pace, and
+stay behind; Chromium alone catches up by itself. So time is squeezed: timestamps before the live ones are moved towards
+them, to a sixteenth of their distance. Frames of a camera are then 1-2 ms apart, still in order, and whoever gets one
+of these packets again gets the same timestamp.
 """
 
 from collections import deque

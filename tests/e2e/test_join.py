@@ -14,7 +14,7 @@ __all__ = ["pytestmark"]
 
 JOINS_MAX = 6
 GROUP_MS = 1200
-"""Age of the keyframe at the join, at least: shown unsqueezed, the viewer would stay behind by so much."""
+"""Age of the keyframe at the join, at least: a viewer that stays behind does so by as much."""
 
 REMEMBER_CONNECTIONS = """
 window.connections = [];
