@@ -43,6 +43,9 @@ sockaddrs_cached_max = 4096
 srtp_sources_max = 4096
 """Incoming SSRCs of one SRTP session: a browser uses under 16, a link a few per pipe; 600 bytes each."""
 
+srtp_sources_ended_max = 65_536
+"""Outgoing SSRCs forgotten on one SRTP session, 100 bytes each: a link whose pipes end once a second for 18 hours."""
+
 srtp_window_packets = 1024
 """Of replay protection, incoming: half a second of a 20 Mbit/s stream may arrive late or twice."""
 
@@ -227,6 +230,9 @@ plain_retransmission_packets_max = 128
 retransmission_gap_seconds_min = 0.02
 """Between two retransmissions of one packet, or the round trip if that is more: NACKs repeat what is under way."""
 
+retransmission_first_ratio = 0.8
+"""Of the last measured round trip, which varies: who asks sooner than so for a packet has not seen it go by yet."""
+
 retransmission_share = 0.25
 """Of the bytes a consumer is sent it may have again: repairs 20 % loss, and bounds what a storm of NACKs costs."""
 
@@ -235,6 +241,9 @@ retransmission_burst_bytes = 131_072
 
 nack_bytes = 32
 """Each number asked for costs this much of the same allowance: looking one up takes a fifth of sending a packet."""
+
+nack_numbers_max = 512
+"""Of one NACK: twice what we ask for ourselves; the others can be asked for again. Reading them takes 0.2 ms."""
 
 retransmissions_remembered_max = 1024
 """Packets per consumer track of which is known when they were last sent again: four seconds of 25 % loss."""
@@ -339,6 +348,9 @@ ips_cached_max = 8192
 
 checks_max = 256
 """Nodes asked at once whether they are there, strangers that asked us something above all; the rest must ask again."""
+
+tokens_max = 4096
+"""Address tokens of an open swarm's other nodes, 8 bytes each; whose is forgotten gives out another."""
 
 observers_max = 8
 """Nodes whose view of our address is kept, the latest: most of them have to agree."""

@@ -32,6 +32,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from foundation import limits
 from foundation.errors import RemoteError
 
 _compound_bytes_max = 1500
@@ -41,6 +42,7 @@ _report_blocks_max = 31
 """Of one sender or receiver report: the count has five bits."""
 
 _report_block_bytes = 24
+_nack_header_bytes = 12
 _sdes_cname = 1
 _types_parsed = frozenset({RTCP_SR, RTCP_RR, RTCP_BYE, RTCP_RTPFB, RTCP_PSFB})
 
@@ -83,15 +85,35 @@ def parse_compound(data: bytes) -> list[AnyRtcpPacket]:
     """
     if not data or len(data) > _compound_bytes_max:
         raise RemoteError("an RTCP datagram is empty or too large")
-    packets = []
+    packets: list[AnyRtcpPacket] = []
     try:
         for packet_type, count, block in _blocks(data):
             if packet_type not in _types_parsed or (packet_type == RTCP_RTPFB and count != RTCP_RTPFB_NACK):
                 continue
-            packets += RtcpPacket.parse(block)
+            packets += [_nack(block)] if _is_plain_nack(packet_type, block) else RtcpPacket.parse(block)
     except (ValueError, struct.error, IndexError, AssertionError, OverflowError) as exc:
         raise RemoteError("an RTCP packet is malformed") from exc
     return packets
+
+
+def _is_plain_nack(packet_type: int, block: bytes) -> bool:
+    """Whether it is a whole generic NACK without padding."""
+    return packet_type == RTCP_RTPFB and len(block) >= _nack_header_bytes and not block[0] & 0x20
+
+
+def _nack(block: bytes) -> RtcpRtpfbPacket:
+    """At most `nack_numbers_max` numbers of it: a datagram can name 6,000, and aiortc takes 3 ms to list those."""
+    ssrc, media_ssrc = struct.unpack_from("!II", block, 4)
+    lost: list[int] = []
+    for first, following in struct.iter_unpack("!HH", block[_nack_header_bytes:]):
+        lost.append(first)
+        while following:
+            lost.append((first + (following & -following).bit_length()) & 0xFFFF)
+            following &= following - 1
+        if len(lost) >= limits.nack_numbers_max:
+            break
+    del lost[limits.nack_numbers_max :]
+    return RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=ssrc, media_ssrc=media_ssrc, lost=lost)
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -15,6 +15,7 @@ from aiortc.rtp import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foundation import limits
 from foundation.errors import RemoteError
 from media import rtcp
 from media.rtcp import Fir, Nack, Pli, Remb, feedback_message, parse_compound
@@ -200,3 +201,31 @@ def test_random_input_is_parsed_or_refused(data: bytes) -> None:
             feedback_message(packet)
     except RemoteError:
         pass
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 65535)), max_size=30), st.binary(max_size=3))
+def test_nacks_are_read_as_aiortc_reads_them(entries: list[tuple[int, int]], rest: bytes) -> None:
+    data = block(205, 1, struct.pack("!II", 1, 2) + b"".join(struct.pack("!HH", *entry) for entry in entries))
+    (theirs,) = RtcpPacket.parse(data)
+    assert isinstance(theirs, RtcpRtpfbPacket)
+    ours = only(data)
+    assert isinstance(ours, RtcpRtpfbPacket)
+    expected = [number & 0xFFFF for number in theirs.lost][: limits.nack_numbers_max]
+    assert (ours.ssrc, ours.media_ssrc, ours.lost) == (theirs.ssrc, theirs.media_ssrc, expected)
+    if rest:
+        with pytest.raises(RemoteError):
+            parse_compound(data + rest)
+
+
+def test_of_a_huge_nack_only_the_first_numbers_are_taken() -> None:
+    data = block(205, 1, struct.pack("!II", 1, 2) + b"\x00\x00\xff\xff" * 370)
+    packet = only(data)
+    assert isinstance(packet, RtcpRtpfbPacket)
+    assert len(packet.lost) == limits.nack_numbers_max
+
+
+def test_a_nack_shorter_than_its_header_is_refused() -> None:
+    for words in (0, 1):
+        with pytest.raises(RemoteError):
+            parse_compound(block(205, 1, bytes(4 * words)))
