@@ -17,6 +17,10 @@ class LocalError(SwarmdError):
     """Our caller (an operator, an embedding program) asked for something that cannot be."""
 
 
+class Replayed(RemoteError):
+    """An SRTP packet which came before, or is too old to tell: no sign of a wrong key."""
+
+
 class BadOffer(RemoteError):
     """An SDP offer that cannot be parsed, or breaks a rule every offer has to keep (HTTP 400)."""
 

@@ -27,7 +27,9 @@ class Drops:
     srtp_early: int = 0
     """SRTP before the keys, more than is kept."""
     srtp_refused: int = 0
-    """SRTP that is forged, replayed or malformed."""
+    """SRTP that is forged or malformed."""
+    srtp_replayed: int = 0
+    """SRTP that came twice: the network did it, or a publisher without RTX who was asked for what was only late."""
     datagrams_unsent: int = 0
     """To an address which this node's socket cannot reach."""
     links_refused: int = 0

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from foundation import limits
 from media.parameters import Kind
 
+_measured_tries_max = 2
+
 _none_yet = -(1 << 62)
 """Below every extended sequence number; those of late packets may be negative."""
 
@@ -16,13 +18,13 @@ _none_yet = -(1 << 62)
 class _Missing:
     """One packet that has not come."""
 
-    __slots__ = ("asked_at", "due", "gap_seconds", "noticed_at", "tries")
+    __slots__ = ("due", "first_asked_at", "gap_seconds", "noticed_at", "tries")
 
     def __init__(self, now: float) -> None:
         self.noticed_at = now
         self.due = now + limits.nack_delay_seconds
         self.tries = 0
-        self.asked_at = 0.0
+        self.first_asked_at = 0.0
         self.gap_seconds = 0.0
 
 
@@ -33,7 +35,7 @@ class NackGenerator:
         self.missing: dict[int, _Missing] = {}
         """In ascending order."""
         self.answered_seconds: float | None = None
-        """How long after it was asked for, just once, the last missing packet came as an ordinary one."""
+        """How long after it was first asked for the last missing packet came as an ordinary one; see `repaired`."""
         self._video = kind == "video"
         self._seconds_max = limits.nack_video_seconds_max if self._video else limits.nack_audio_seconds_max
         self._next: int | None = None
@@ -59,9 +61,14 @@ class NackGenerator:
         return noticed
 
     def repaired(self, sequence: int, now: float) -> float | None:
-        """A retransmission of this packet came: the seconds since it was asked for, if that was done just once."""
+        """A retransmission of this packet came: the seconds since it was first asked for, if that was not long ago.
+
+        Packets asked for twice count too: where asking again comes too soon, there would be no others, and the
+        estimate would stay too low for good. One in ten answers that were lost makes it a tenth too high.
+        """
         missing = self.missing.pop(sequence, None)
-        return now - missing.asked_at if missing is not None and missing.tries == 1 else None
+        measured = missing is not None and 1 <= missing.tries <= _measured_tries_max
+        return now - missing.first_asked_at if missing is not None and measured else None
 
     def poll(self, rtt_seconds: float, now: float) -> list[int]:
         """The packets to ask for now, in ascending order; what there is no more hope for is given up."""
@@ -123,8 +130,8 @@ class NackGenerator:
 def _ask(missing: _Missing, rtt_seconds: float, now: float) -> None:
     if missing.tries == 0:
         missing.gap_seconds = max(limits.nack_gap_ratio * rtt_seconds, limits.nack_gap_seconds_min)
+        missing.first_asked_at = now
     else:
         missing.gap_seconds *= limits.nack_gap_ratio
     missing.tries += 1
-    missing.asked_at = now
     missing.due = now + missing.gap_seconds

@@ -59,7 +59,7 @@ class Retransmitter:
         if not track.rtx and behind >= limits.plain_retransmission_packets_max:
             counters.nacks_too_late += 1
             return None
-        if not self._may_repeat(sequence, now):
+        if self._under_way(kept.came_at, now) or not self._may_repeat(sequence, now):
             counters.nacks_too_soon += 1
             return None
         header = parse_header(kept.packet)
@@ -73,6 +73,11 @@ class Retransmitter:
         number = self._next_number & 0xFFFF
         self._next_number += 1
         return rtx_packet(packet, header, parameters.rtx_payload_type, number, parameters.rtx_ssrc)
+
+    def _under_way(self, came_at: float, now: float) -> bool:
+        """Whether it was asked for before it could arrive: it was late itself, as it was lost above and repaired."""
+        rtt_seconds = self._track.reception.rtt_seconds
+        return rtt_seconds is not None and now - came_at < limits.retransmission_first_ratio * rtt_seconds
 
     def _may_repeat(self, sequence: int, now: float) -> bool:
         """Whether a round trip has passed since it was last sent again; notes that it is now."""

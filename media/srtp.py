@@ -11,7 +11,7 @@ from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
 from foundation import limits
-from foundation.errors import LocalError, RemoteError
+from foundation.errors import LocalError, RemoteError, Replayed
 
 RTP_HEADER_BYTES = 12
 RTCP_HEADER_BYTES = 8
@@ -20,6 +20,9 @@ _TRAILER_BYTES_MAX = 16 + 128 + _SRTCP_INDEX_BYTES
 """What libsrtp may append: tag, master key identifier and SRTCP index (`SRTP_MAX_SRTCP_TRAILER_LEN`)."""
 
 SEND_BUFFER_BYTES = 65536
+
+_replays = (9, 10)
+"""`srtp_err_status_replay_fail` and `srtp_err_status_replay_old`, which pylibsrtp does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Srtp:
         scratch[:size] = data
         length[0] = size
         status = unprotect(self._in, self._scratch, length)
+        if status in _replays:
+            raise Replayed("an SRTP packet came before, or is too old")
         if status:
             raise RemoteError(f"an SRTP packet was refused (libsrtp status {status})")
         if not known:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from foundation import limits
 from foundation.address import Address
-from foundation.errors import LocalError, RemoteError
+from foundation.errors import LocalError, RemoteError, Replayed
 from foundation.tasks import TaskScope
 from media.demux import is_rtcp
 from media.drops import Drops
@@ -200,6 +200,9 @@ class Transport:
         rtcp = is_rtcp(data)
         try:
             packet = self.srtp.unprotect_rtcp(data) if rtcp else self.srtp.unprotect(data)
+        except Replayed:
+            self._around.drops.srtp_replayed += 1
+            return False
         except RemoteError:
             self._around.drops.srtp_refused += 1
             return False

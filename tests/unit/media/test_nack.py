@@ -191,16 +191,18 @@ def test_a_source_that_numbers_anew_has_lost_nothing() -> None:
     assert (video.asks(3.0), video.generator.take_broken()) == ([], False)
 
 
-def test_the_answer_tells_how_long_it_took_if_it_was_asked_for_once() -> None:
+def test_the_answer_tells_how_long_it_took_unless_it_was_asked_for_too_often() -> None:
     video = Video()
-    video.gets([1, 6])
-    assert video.asks(DELAY) == [2, 3, 4, 5]
+    video.gets([1, 7])
+    assert video.asks(DELAY) == [2, 3, 4, 5, 6]
     assert video.generator.repaired(2, DELAY + 0.03) == pytest.approx(0.03)
     video.gets([3], DELAY + 0.04)
     assert video.generator.answered_seconds == pytest.approx(0.04)
-    assert video.asks(1.0 - RTT) == [4, 5]
-    assert video.generator.repaired(4, 1.0) is None
-    assert video.generator.repaired(4, 1.0) is None
+    assert video.asks(0.3) == [4, 5, 6]
+    assert video.generator.repaired(4, DELAY + 0.32) == pytest.approx(0.32)
+    assert video.asks(0.8) == [5, 6]
+    assert video.generator.repaired(5, 0.85) is None
+    assert video.generator.repaired(5, 0.85) is None
 
 
 # --- the model -------------------------------------------------------------------------------------------------------

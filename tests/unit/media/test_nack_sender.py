@@ -127,6 +127,17 @@ def test_the_round_trip_is_the_path_s_or_that_of_answers_or_a_guess() -> None:
     assert sender.rtt_seconds == 0.2
 
 
+def test_a_round_trip_that_has_grown_is_found_out_though_all_is_asked_for_too_soon() -> None:
+    sender = sender_of(track := track_of(replace(REPAIRED, rtx_payload_type=97)))
+    for second in range(100):
+        sequence, rtt = 2 * second + 2, 0.02 if second < 50 else 0.05
+        sender.received(track, [sequence - 1, sequence + 1], (), float(second))
+        for millisecond in range(10, 10 + int(1000 * rtt)):
+            asked(sender, second + millisecond / 1000)
+        sender.repaired(track, sequence, second + 0.01 + rtt)
+    assert sender.rtt_seconds == pytest.approx(0.05, rel=0.05)
+
+
 def test_without_rtx_a_late_packet_is_the_answer() -> None:
     sender = sender_of(track := track_of())
     sender.received(track, [1, 3], (), 0.0)

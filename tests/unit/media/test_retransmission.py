@@ -107,6 +107,19 @@ def test_padding_is_for_receivers_with_rtx_or_without_nack_and_no_rtx_packet_has
     assert sizes == {"rtx": [1013] * 3, "plain": [1012, 1013, 1013]}
 
 
+@pytest.mark.parametrize("form", ["rtx", "pipe"])
+def test_what_was_asked_for_before_it_could_arrive_is_under_way(form: str) -> None:
+    world = World(form)
+    world.forward(500, 502)
+    world.track.reception.rtt_seconds = 0.1
+    world.forward(501, now=0.5, key=False)
+    world.lose()
+    number = 501 if form == "pipe" else 101
+    assert world.nack(number, now=0.57) == []
+    assert world.counters.nacks_too_soon == 1
+    assert len(world.nack(number, now=0.6)) == 1
+
+
 def test_what_was_never_sent_is_not_answered() -> None:
     world = World("rtx")
     world.forward(500, 501, 503)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation import limits
-from foundation.errors import LocalError, RemoteError
+from foundation.errors import LocalError, RemoteError, Replayed
 from media.srtp import AES_128_CM_SHA1_80, AES_128_GCM, PROFILES, SendBuffer, Srtp, SrtpKeys, SrtpProfile
 
 each_profile = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
@@ -82,7 +82,7 @@ def test_a_replayed_packet_is_refused():
     sender, receiver = sessions()
     protected = protect(sender, packet(1))
     receiver.unprotect(protected)
-    with pytest.raises(RemoteError):
+    with pytest.raises(Replayed):
         receiver.unprotect(protected)
 
 

@@ -289,6 +289,14 @@ async def test_packets_that_overtook_the_handshake_are_kept_up_to_a_bound(world,
     assert world.drops.srtp_early == 3
 
 
+async def test_a_replayed_packet_is_counted_apart_from_forged_ones(world, recorder):
+    transport = world.lite(recorder)
+    data = protected(world.connect(transport), rtp(1))
+    transport.srtp_received(data, 0.0)
+    transport.srtp_received(data, 0.0)
+    assert (world.drops.srtp_replayed, world.drops.srtp_refused) == (1, 0)
+
+
 async def test_a_forged_packet_is_counted(world, recorder):
     transport = world.lite(recorder)
     world.connect(transport)
