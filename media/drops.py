@@ -18,6 +18,8 @@ class Drops:
     """Checks for a ufrag which is not, or no more, ours."""
     stun_unauthenticated: int = 0
     """Checks with a wrong password, and responses which answer nothing."""
+    stun_copied: int = 0
+    """Valid checks that came before from another address."""
     stun_ignored: int = 0
     """Indications and error responses."""
     address_held: int = 0

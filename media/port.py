@@ -52,6 +52,11 @@ class UdpPort:
     """One non-blocking UDP socket, served by the loop's reader callback (asyncio's own loop and uvloop alike).
 
     Nothing here raises for network reasons: what cannot be sent is dropped and counted, as a router would do it.
+
+    `UDP_GRO` is not asked for. On loopback it takes a publisher's burst of 12, if that was one segmented send, in with
+    0.5 µs per packet instead of 1.5; but `recvmsg`, which it needs, makes datagrams that come one by one dearer, 3.5
+    instead of 3.1 µs (100 viewers' reports: 1.6 instead of 1.35), and those are what publishers and viewers send. Of
+    the 3.7 µs from socket to handler 1.5 are the kernel's and 1.4 libsrtp's.
     """
 
     def __init__(self, udp_socket: socket.socket) -> None:

@@ -210,7 +210,9 @@ class RtpSession:
 
     def _replace_ssrc(self, outgoing: Outgoing) -> None:
         """A pipe's source numbers anew: under the old SSRC it would repeat indices of SRTP."""
+        ended = outgoing.track.ssrc
         self._send([self._sender.replace_ssrc(outgoing, self.fresh_ssrc())])
+        self._forget_outgoing([ended])
 
     def _feed(self, producer: Producer) -> None:
         self.producers[producer.id] = producer
@@ -223,7 +225,10 @@ class RtpSession:
 
     def _consumer_closed(self, consumer: Consumer) -> None:
         self.consumers.discard(consumer)
-        self._send(farewells(self._ssrc, self._sender.remove(consumer)))
+        ended = self._sender.remove(consumer)
+        self._send(farewells(self._ssrc, ended))
+        repairs = [track.parameters.rtx_ssrc for track in consumer.tracks.values()]
+        self._forget_outgoing([*ended, *(ssrc for ssrc in repairs if ssrc is not None)])
 
     def _consumer_track(self, producer: Producer, parameters: TrackParameters, pipe: bool) -> ConsumerTrack:
         source = producer.tracks.get(parameters.kind)
@@ -236,6 +241,12 @@ class RtpSession:
         if self._transport is not None and self._transport.srtp is not None:
             for ssrc in ssrcs:
                 self._transport.srtp.forget(ssrc)
+
+    def _forget_outgoing(self, ssrcs: Iterable[int]) -> None:
+        """After BYE, and after the packet path has let go of them: none of them is ever used again."""
+        if self._transport is not None and self._transport.srtp is not None:
+            for ssrc in ssrcs:
+                self._transport.srtp.forget_outgoing(ssrc)
 
     def _send(self, compounds: Iterable[bytes]) -> None:
         if self._connected and self._transport is not None:

@@ -4,6 +4,7 @@ pylibsrtp's own `Session.protect` makes its length cell, checks and a copy anew 
 1180 bytes, against 1.5 µs for libsrtp called in place on reused buffers. That is done here and nowhere else.
 """
 
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,7 @@ class Srtp:
         self._rtp_bytes_min = RTP_HEADER_BYTES + self.tag_bytes
         self._rtcp_bytes_min = RTCP_HEADER_BYTES + _SRTCP_INDEX_BYTES + self.tag_bytes
         self._sources: set[bytes] = set()
+        self._ended: set[bytes] = set()
 
     def unprotect(self, data: bytes) -> bytes:
         """The RTP packet inside one SRTP packet. Raises `RemoteError` when forged, replayed, too short or too long."""
@@ -100,6 +102,7 @@ class Srtp:
         """The SRTCP packet for one compound RTCP packet. Raises `LocalError` for what is not RTCP or too long."""
         if not RTCP_HEADER_BYTES <= len(data) <= limits.datagram_bytes_max:
             raise LocalError("an RTCP packet is too short or too long")
+        self._refuse_ended(data[4:8])
         self._bytes[0 : len(data)] = data
         self._length[0] = len(data)
         _check_outgoing(lib.srtp_protect_rtcp(self.context, self._scratch, self._length))
@@ -110,8 +113,10 @@ class Srtp:
 
         The identical packet may be protected again, to be sent again. Under one SSRC no two different packets may ever
         have the same sequence number and roll-over count: that would give AES-GCM's key away.
-        Raises `LocalError` when the packet is older than the repeat window, or is not RTP.
+        Raises `LocalError` when the packet is older than the repeat window, or is not RTP, or its SSRC has ended.
         """
+        if self._ended:
+            self._refuse_ended(ffi.buffer(buffer + offset, length)[8:12])
         self._length[0] = length
         status = lib.srtp_protect(self.context, buffer + offset, self._length)
         if status:
@@ -125,6 +130,24 @@ class Srtp:
         if key in self._sources:
             self._sources.discard(key)
             self._incoming.remove_stream(ssrc)
+
+    def forget_outgoing(self, ssrc: int) -> None:
+        """Drops what is known of an SSRC under which nothing, RTP, RTCP or a repetition, is ever sent here again.
+
+        libsrtp walks its SSRCs one by one for each packet, oldest last: 1000 ended ones cost every packet of an older
+        stream 5 µs, 4000 cost 18. It would begin a forgotten one anew at index 0, under keystream used before: so each
+        SSRC has to come from `RtpSession.fresh_ssrc`, which gives none twice; say BYE first. What comes by `protect_at`
+        and `protect_rtcp` is refused from then on; the packet path, which uses `context`, must have let go of it. When
+        `srtp_sources_ended_max` have been forgotten, further ones are kept: slower, and as safe.
+        """
+        key = ssrc.to_bytes(4, "big")
+        if key not in self._ended and len(self._ended) < limits.srtp_sources_ended_max:
+            self._ended.add(key)
+            lib.srtp_remove_stream(self.context, socket.htonl(ssrc))  # a status: one that was never used is not there
+
+    def _refuse_ended(self, source: bytes) -> None:
+        if source in self._ended:
+            raise LocalError("an SSRC that has ended is used again")
 
     def _open(self, unprotect: Any, data: bytes, source: bytes) -> bytes:
         """What libsrtp makes of a packet of a fitting size; measured 0.3 µs faster with memoryviews than cffi's own."""

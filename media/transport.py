@@ -159,6 +159,7 @@ class Transport:
             self.handler.transport_closed(reason)
         except Exception:
             self._handler_failed()
+        self.handler = Nobody()  # as handlers refer to us: see `_associate`
 
     # What follows is for the endpoint.
 
@@ -248,6 +249,7 @@ class Transport:
             reason = await association.run()
         finally:
             self.close(reason)
+            self._association = None  # which refers to us: without the circle its 135 KB go now, not when Python looks
 
     def _connected(self, keys: SrtpKeys, fingerprint: str) -> None:
         if self.state != "connecting":

@@ -2,13 +2,14 @@
 
 Python collects everything once the young objects that stayed have grown by a quarter, and packets kept to be sent again
 look like such growth: at 100,000 packets/s out that was every 3-7 s, and alone made p99 of the delay which a node adds
-45 ms; with what is set here it is 1.4 ms (`python -m benchmarks.delay`). Reference counts free what packets use.
+45 ms; without, it is 1.4 ms (`python -m benchmarks.delay`). Reference counts free what packets and transports used.
 """
 
 import gc
 
-_full_collection_after = 200
-"""Collections of middle-aged objects, ten by default: some 700 clients that left, with 100 KB each, wait at worst."""
+_full_collection_after = 1000
+"""Collections of middle-aged objects, ten by default: minutes under load. Of a client that left some 19 KB wait for it,
+and 3500 clients who come and go bring it about: 65 MB at worst."""
 
 
 def collect_seldom() -> None:

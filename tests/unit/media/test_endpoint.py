@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import gc
+import weakref
 
 import pytest
 import uvloop
@@ -285,3 +287,19 @@ async def test_a_port_in_use_is_an_os_error(bench):
     endpoint = bench.endpoint()
     with pytest.raises(OSError, match="in use"):
         type(endpoint).open(*endpoint.port.local, asyncio.get_running_loop())
+
+
+async def test_a_closed_transport_and_its_association_need_no_garbage_collector(bench):
+    endpoint = bench.endpoint()
+    _, transport, recorder = await bench.viewer(endpoint)
+    gone = weakref.ref(transport), weakref.ref(transport._association)
+    gc.disable()
+    try:
+        transport.close()
+        await recorder.until_closed()
+        del transport
+        async with asyncio.timeout(10):
+            while any(reference() for reference in gone):
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()

@@ -175,3 +175,34 @@ def test_what_is_not_rtp_is_our_callers_mistake():
 
 def test_keys_are_not_shown():
     assert "local" not in repr(SrtpKeys(AES_128_GCM, bytes(28), bytes(28)))
+
+
+def test_what_goes_out_under_a_forgotten_ssrc_is_refused_as_it_would_begin_anew():
+    sender, _ = sessions()
+    protect(sender, packet(1, 1))
+    sender.protect_rtcp(RTCP)
+    ended_by_rtcp = int.from_bytes(RTCP[4:8], "big")
+    sender.forget_outgoing(1)
+    sender.forget_outgoing(1)
+    sender.forget_outgoing(ended_by_rtcp)
+    with pytest.raises(LocalError):
+        protect(sender, packet(1, 1))
+    with pytest.raises(LocalError):
+        sender.protect_rtcp(RTCP)
+
+
+def test_forgetting_an_ssrc_leaves_the_others_as_they_are():
+    sender, receiver = sessions()
+    for ssrc in (1, 2):
+        assert receiver.unprotect(protect(sender, packet(65535, ssrc)))
+    sender.forget_outgoing(1)
+    assert receiver.unprotect(protect(sender, packet(0, 2)))
+
+
+def test_beyond_its_bound_no_more_ssrcs_are_forgotten(monkeypatch):
+    monkeypatch.setattr(limits, "srtp_sources_ended_max", 1)
+    sender, receiver = sessions()
+    for ssrc in (1, 2):
+        receiver.unprotect(protect(sender, packet(65535, ssrc)))
+        sender.forget_outgoing(ssrc)
+    assert receiver.unprotect(protect(sender, packet(0, 2)))
