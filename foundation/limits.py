@@ -72,6 +72,9 @@ link_handshake_seconds_max = 10.0
 ice_addresses_max = 8
 """Validated per transport: a client with Wi-Fi, Ethernet and a VPN in two families has six; the stalest goes first."""
 
+ice_transactions_max = 128
+"""Checks remembered per transport, to know a copy: five minutes of them at one every 2.5 s, as browsers send them."""
+
 ice_consent_seconds_max = 30.0
 """RFC 7675 section 5.1: how long a client may be silent."""
 

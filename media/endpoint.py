@@ -245,6 +245,10 @@ class Endpoint:
         check = self._authenticated(data, transport.local_pwd)
         if check is None:
             return
+        assert isinstance(transport.ice, IceLite)
+        if transport.ice.copied(check, address):
+            self.drops.stun_copied += 1
+            return
         if not self._table.may_claim(address, transport, now, _tie_breaker(check) if transport.link else None):
             self.drops.address_held += 1
             return

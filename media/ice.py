@@ -34,6 +34,7 @@ class IceLite:
         self.heard_at = now
         self._silence_seconds_max = silence_seconds_max
         self._checked_at: dict[Address, float] = {}
+        self._transactions: dict[bytes, Address] = {}
 
     @property
     def addresses(self) -> Iterable[Address]:
@@ -48,6 +49,16 @@ class IceLite:
         as much, and FFmpeg 8.0 and pion send no checks while they send media.
         """
         return self.heard_at + self._silence_seconds_max
+
+    def copied(self, check: Message, address: Address) -> bool:
+        """Whether an authenticated check came before, from another address: then one of the two was taken off the wire.
+
+        Its sender would not notice that the copy is answered, and its media would go to whoever sent that.
+        """
+        known = self._transactions.setdefault(check.transaction_id, address)
+        if len(self._transactions) > limits.ice_transactions_max:
+            del self._transactions[next(iter(self._transactions))]
+        return known != address
 
     def accept(self, check: Message, address: Address, now: float) -> tuple[bytes, Address | None]:
         """Takes an authenticated check: the response to send, and an address that lost its place to this one, if any.

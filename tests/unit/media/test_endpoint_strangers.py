@@ -151,6 +151,20 @@ async def test_a_replayed_check_from_elsewhere_with_another_password_moves_nothi
     assert thief.received == []
 
 
+async def test_a_valid_check_copied_off_the_wire_moves_nothing_and_is_not_answered(bench):
+    endpoint = bench.endpoint()
+    client, transport, _ = await bench.viewer(endpoint)
+    thief = bench.client(endpoint)
+    copy = client.check(transport)
+    client.send(copy)
+    await seen(endpoint, client)
+    thief.send(copy)
+    await seen(endpoint, thief)
+    assert transport.remote == client.port.local
+    assert thief.received == []
+    assert endpoint.drops.stun_copied == 1
+
+
 @settings(max_examples=50, deadline=None)
 @given(datagrams=st.lists(st.binary(max_size=200).filter(lambda data: data[:1] != b"\xd5"), max_size=20))
 async def test_any_datagrams_are_dropped_in_silence(bench_type, datagrams):

@@ -70,6 +70,22 @@ class TestLite:
         ice.accept(check(nominate=True), ELSEWHERE, 2.0)
         assert (ice.remote, ice.nominated) == (ELSEWHERE, True)
 
+    def test_a_check_from_another_address_under_the_same_transaction_is_a_copy(self):
+        ice, request = lite(), check(nominate=True)
+        assert not ice.copied(request, HERE)
+        assert not ice.copied(request, HERE)
+        assert ice.copied(request, ELSEWHERE)
+        assert not ice.copied(check(nominate=True), ELSEWHERE)
+
+    def test_a_bounded_number_of_transactions_is_remembered(self):
+        ice, first = lite(), check()
+        ice.copied(first, HERE)
+        for _ in range(limits.ice_transactions_max - 1):
+            ice.copied(check(), HERE)
+        assert ice.copied(first, ELSEWHERE)
+        ice.copied(check(), HERE)
+        assert not ice.copied(first, ELSEWHERE)
+
     def test_silence_for_the_consent_time_ends_it(self):
         ice = lite(now=10.0)
         assert ice.expires_at == 40.0
