@@ -48,3 +48,14 @@ def show_viewers(result: dict[str, Any], as_json: bool) -> None:
         if isinstance(figures, dict):
             click.echo(f"{server:16}" + "".join(f"{figures[key]:>12}" for key, _ in VIEWER_COLUMNS))
     click.echo(f"{'ratio':16}{result['ratio']:>12}   (wanted: at most {result['ratio_wanted']})")
+
+
+def show_table(rows: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """A row for each name, with what was wanted."""
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    click.echo(" " * 16 + "".join(f"{title:>12}" for _, title in COLUMNS) + f"{'wanted':>16}")
+    for name, figures in rows.items():
+        wanted = f"{figures['packets_per_second_wanted']} /s"
+        click.echo(f"{name:16}" + "".join(f"{figures[key]:>12}" for key, _ in COLUMNS) + f"{wanted:>16}")

@@ -1,7 +1,7 @@
 """What a comparison needs of a server, and a server with its publisher and its audience in place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -72,6 +72,7 @@ async def stage(
     packets_per_frame: int,
     packet_bytes: int,
     receive: Receive,
+    make_source: Callable[[Client, int, int, float], FrameSource] = FrameSource,
     profiles: Sequence[SrtpProfile] = (AES_128_GCM,),
 ) -> AsyncIterator[Stage]:
     """Connects a publisher and viewers, a few at a time, and waits until the stream has reached all."""
@@ -85,7 +86,7 @@ async def stage(
 
         publisher = client()
         await server.publish(publisher)
-        source = FrameSource(publisher, packets_per_frame, packet_bytes, 5)
+        source = make_source(publisher, packets_per_frame, packet_bytes, 5)
         source.send_frame()
         gate = asyncio.Semaphore(JOINS_AT_ONCE)
 
