@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from media.consumer import ConsumerTrack
+from media.burst import Burst
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.fanout import Fanout
-from media.forward import Burst, Forwarder
+from media.forward import Forwarder
 from media.parameters import Codec, TrackParameters
 from media.port import UdpPort
 from media.rtp import parse_header

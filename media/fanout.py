@@ -7,9 +7,10 @@ packet, or for one that starts a keyframe. Or they are catching up: they are sen
 from collections.abc import Callable
 from functools import partial
 
+from media.burst import Burst
 from media.catch_up import CatchUp
-from media.consumer import ConsumerTrack, Format
-from media.forward import Burst, Forwarder
+from media.consumer_track import ConsumerTrack, Format
+from media.forward import Forwarder
 from media.history import History, Kept
 from media.retransmission import Retransmitter
 from media.rtp import parse_header

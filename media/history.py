@@ -5,12 +5,10 @@ Written once per burst, whatever the number of consumers. What a consumer gets i
 
 from collections import deque
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from foundation import limits
-
-if TYPE_CHECKING:
-    from media.forward import Burst
+from media.burst import Burst
 
 
 class Kept(NamedTuple):
@@ -40,7 +38,7 @@ class History:
     def __len__(self) -> int:
         return len(self._packets)
 
-    def add(self, burst: "Burst") -> None:
+    def add(self, burst: Burst) -> None:
         """Keeps the packets of a burst, whose lists must not change any more."""
         sequences, now = burst.sequences, burst.now
         size = sum(map(len, burst.packets))
@@ -90,7 +88,7 @@ class History:
         behind = (after for before, after in pairwise(numbers) if after != before + 1)
         return any(now - self._packets[after][2] > limits.keyframe_group_hole_seconds_max for after in behind)
 
-    def _note_keyframes(self, burst: "Burst") -> None:
+    def _note_keyframes(self, burst: Burst) -> None:
         """A keyframe with several starts (parameter sets) has one timestamp, and begins with the lowest number."""
         for at in burst.keyframes:
             sequence, timestamp = burst.sequences[at], burst.timestamps[at]

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Set as AbstractSet
+from typing import Any, Protocol
 from uuid import UUID
 
 from foundation import limits
@@ -11,9 +12,6 @@ from media.fanout import Fanout
 from media.forward import Forwarder
 from media.parameters import Kind, TrackParameters
 from media.source import KeyframeRequests, Source
-
-if TYPE_CHECKING:
-    from media.consumer import Consumer
 
 
 class ProducerTrack:
@@ -101,6 +99,18 @@ class ProducerTrack:
             self.producer.request_keyframe("video")
 
 
+class Attached(Protocol):
+    """What a producer has to know of a consumer."""
+
+    pipe: bool
+
+    @property
+    def kinds(self) -> AbstractSet[Kind]:
+        """Those of its tracks."""
+
+    def close(self, reason: str) -> None: ...
+
+
 class Producer:
     """At most one audio and one video track, and everyone who consumes them."""
 
@@ -122,7 +132,7 @@ class Producer:
             if parameters.kind in self.tracks:
                 raise LocalError(f"producer {producer_id} has two {parameters.kind} tracks")
             self.tracks[parameters.kind] = ProducerTrack(self, parameters, forwarder)
-        self.consumers: set[Consumer] = set()
+        self.consumers: set[Attached] = set()
         self.viewers = 0
         self.pipes = 0
         """Consumers on links; `viewers` counts all others."""
@@ -158,18 +168,18 @@ class Producer:
         if not self.closed and kind == "video" and (track := self.tracks.get(kind)) is not None:
             self._keyframe_wanted(track)
 
-    def attach(self, consumer: "Consumer") -> None:
+    def attach(self, consumer: Attached) -> None:
         """Raises `LocalError` when closed or full, or when the consumer has a track that is not here."""
         if self.closed:
             raise LocalError(f"producer {self.id} is closed")
         if len(self.consumers) >= limits.consumers_per_producer_max:
             raise LocalError(f"producer {self.id} has {len(self.consumers)} consumers already")
-        if not consumer.tracks or not self.tracks.keys() >= consumer.tracks.keys():
-            raise LocalError(f"producer {self.id} has {sorted(self.tracks)} and not {sorted(consumer.tracks)}")
+        if not consumer.kinds or not self.tracks.keys() >= consumer.kinds:
+            raise LocalError(f"producer {self.id} has {sorted(self.tracks)} and not {sorted(consumer.kinds)}")
         self.consumers.add(consumer)
         self._count(consumer, 1)
 
-    def detach(self, consumer: "Consumer") -> None:
+    def detach(self, consumer: Attached) -> None:
         """The consumer has closed."""
         self.consumers.remove(consumer)
         self._count(consumer, -1)
@@ -189,7 +199,7 @@ class Producer:
         """Per track: kind, codec, ssrc, packets, bytes, lost, keyframes."""
         return [track.stats() for track in self.tracks.values()]
 
-    def _count(self, consumer: "Consumer", step: int) -> None:
+    def _count(self, consumer: Attached, step: int) -> None:
         if consumer.pipe:
             self.pipes += step
         else:

@@ -7,9 +7,9 @@ from aiortc.rtp import RtcpSrPacket
 
 from foundation import limits
 from foundation.errors import RemoteError
+from media.burst import Burst
 from media.congestion import CongestionFeedback
 from media.counters import Counters
-from media.forward import Burst
 from media.keyframe import starts_keyframe
 from media.keyframe_sender import KeyframeSender
 from media.listener import RtpListener

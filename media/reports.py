@@ -11,7 +11,7 @@ from aiortc.rtp import RtcpReceiverInfo
 
 from foundation import limits
 from media import rtcp
-from media.consumer import ConsumerTrack
+from media.consumer_track import ConsumerTrack
 from media.producer import ProducerTrack
 from media.sdes import description
 from media.source import Source

@@ -6,7 +6,7 @@ from what the run's mapping says, and only packets of this run and still in the 
 """
 
 from foundation import limits
-from media.consumer import ConsumerTrack
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.history import History
 from media.rewriter import remapped_extensions

@@ -17,7 +17,8 @@ from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtcpSrPacket
 from foundation import limits
 from foundation.errors import LocalError, RemoteError
 from media import rtcp
-from media.consumer import Consumer, ConsumerTrack, Destination
+from media.consumer import Consumer
+from media.consumer_track import ConsumerTrack, Destination
 from media.parameters import TrackParameters
 from media.producer import Producer, ProducerTrack
 from media.receiving import RtpReceiver

@@ -5,7 +5,8 @@ import pytest
 
 from foundation import limits
 from foundation.errors import LocalError
-from media.consumer import Consumer, ConsumerTrack, Format
+from media.consumer import Consumer
+from media.consumer_track import ConsumerTrack, Format
 from media.parameters import HeaderExtension
 from media.producer import Producer
 from media.srtp import AES_128_CM_SHA1_80

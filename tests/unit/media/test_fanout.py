@@ -1,10 +1,11 @@
 from dataclasses import replace
 
 from foundation import limits
-from media.consumer import ConsumerTrack
+from media.burst import Burst
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.fanout import Fanout
-from media.forward import Burst, Forwarder
+from media.forward import Forwarder
 from media.rtp import parse_header
 from media.srtp import SendBuffer
 from tests.unit.media import test_history

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation import limits
-from media.consumer import ConsumerTrack
+from media.burst import Burst
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.fanout import Fanout
-from media.forward import Burst, equal_runs
+from media.forward import equal_runs
 from media.parameters import Codec, HeaderExtension, TrackParameters
 from media.rewriter import Rewriter, extension_ids
 from media.rtp import parse_header, sequence_distance

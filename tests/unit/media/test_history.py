@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation import limits
-from media.forward import Burst
+from media.burst import Burst
 from media.history import History
 from media.rtp import parse_header
 from tests.unit.media.rtp_samples import packet

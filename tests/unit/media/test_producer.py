@@ -5,7 +5,8 @@ import pytest
 
 from foundation import limits
 from foundation.errors import LocalError
-from media.consumer import Consumer, ConsumerTrack
+from media.consumer import Consumer
+from media.consumer_track import ConsumerTrack
 from media.parameters import TrackParameters
 from media.producer import Producer, ProducerTrack
 from media.rtp import parse_header

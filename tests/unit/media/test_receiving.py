@@ -6,7 +6,8 @@ from aiortc.rtp import RtcpSrPacket
 
 from foundation import limits
 from media import rtcp
-from media.consumer import Consumer, ConsumerTrack
+from media.consumer import Consumer
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.parameters import TrackParameters
 from media.producer import Producer

@@ -13,9 +13,9 @@ from aiortc.mediastreams import VideoStreamTrack
 from av import VideoFrame
 
 from foundation.address import Address
+from media.burst import Burst
 from media.demux import is_rtcp
 from media.endpoint import Endpoint
-from media.forward import Burst
 from media.producer import ProducerTrack
 from media.sdp import parse_offer
 from media.sfu import Sfu, WebRtcSession

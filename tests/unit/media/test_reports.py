@@ -5,7 +5,7 @@ from aiortc.rtp import RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
 
 from foundation import limits
 from media import rtcp
-from media.consumer import ConsumerTrack
+from media.consumer_track import ConsumerTrack
 from media.producer import Producer
 from media.reports import (
     Outgoing,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from foundation import limits
 from foundation.errors import RemoteError
-from media.consumer import ConsumerTrack
+from media.burst import Burst
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.fanout import Fanout
-from media.forward import Burst
 from media.parameters import HeaderExtension, TrackParameters
 from media.rtp import parse_header, sequence_distance
 from media.source import Source

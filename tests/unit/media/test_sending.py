@@ -12,7 +12,8 @@ from aiortc.rtp import (
 )
 
 from media import rtcp
-from media.consumer import Consumer, ConsumerTrack
+from media.consumer import Consumer
+from media.consumer_track import ConsumerTrack
 from media.counters import Counters
 from media.producer import Producer
 from media.sdes import described_mids
