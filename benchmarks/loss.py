@@ -44,6 +44,7 @@ COUNTERS = (
     "packets_unprotected",
     "rtp_refused",
     "dropped_srtp_refused",
+    "dropped_srtp_replayed",
     "keyframe_requests_sent",
 )
 
@@ -63,7 +64,7 @@ class Scenario:
 @click.option("--loss", default=5.0, show_default=True, help="Percent of the datagrams, each way of each hop.")
 @click.option("--reordering", default=2.0, show_default=True, help="Percent of them that come 2 to 20 ms late.")
 @click.option("--overtaking", is_flag=True, help="Instead, what is reordered takes no time (as netem does it).")
-@click.option("--duplication", default=0.0, show_default=True, help="Percent; SRTP refuses these as replays.")
+@click.option("--duplication", default=0.0, show_default=True, help="Percent; SRTP drops these as replays.")
 @click.option("--rtt", default=50.0, show_default=True, help="Milliseconds, of each hop.")
 @click.option("--seconds", default=20.0, show_default=True)
 @click.option(

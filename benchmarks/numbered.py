@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import aiohttp
+from aiortc.rtp import RtcpReceiverInfo, RtcpSrPacket
 from yarl import URL
 
 from benchmarks.load import Answer, Client, offer, read_answer
@@ -186,6 +187,8 @@ class NumberedViewer(RepairedClient):
         self.received = Received()
         self._nacks = NackGenerator("video") if nacking else None
         self._highest: int | None = None
+        self._reported: tuple[int, float] | None = None
+        """The NTP time in the last sender report, and when it came."""
 
     async def run(self) -> None:
         """Sends receiver reports, and NACKs, until it is cancelled."""
@@ -201,6 +204,22 @@ class NumberedViewer(RepairedClient):
                     self.transport.send_rtcp(rtcp.generic_nack(self.ssrc, self.media_ssrc, lost))
                 if self._nacks.take_broken():
                     self.transport.send_rtcp(rtcp.picture_loss_indication(self.ssrc, self.media_ssrc))
+
+    def send_report(self) -> None:
+        """With what the node needs to know its round trip to us (RFC 3550 section 6.4.1)."""
+        if self.transport is None or self.media_ssrc is None or self._reported is None:
+            return
+        ntp, at = self._reported
+        delay = int((self.loop.time() - at) * 65536)
+        block = RtcpReceiverInfo(
+            self.media_ssrc, 0, 0, (self._highest or 0) & 0xFFFFFFFF, 0, ntp >> 16 & 0xFFFFFFFF, delay
+        )
+        self.transport.send_rtcp(rtcp.receiver_report(self.ssrc, [block]))
+
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        for part in rtcp.parse_compound(packet):
+            if isinstance(part, RtcpSrPacket) and part.ssrc == self.media_ssrc:
+                self._reported = part.sender_info.ntp_timestamp, now
 
     def rtp_received(self, packets: list[bytes], now: float) -> None:
         super().rtp_received(packets, now)
