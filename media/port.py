@@ -173,6 +173,7 @@ class UdpPort:
                 self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def _hold(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self.counters.windows_opened = self._window.opened
         self._held = loop.call_at(self._woken_at + seconds, self._resume)
 
     def _wake(self) -> float:
@@ -184,9 +185,7 @@ class UdpPort:
         if not burst:
             return 0.0
         self._on_burst(burst, self._woken_at)
-        hold = self._window.held_seconds(began, time.perf_counter(), len(burst))
-        self.counters.windows_opened = self._window.opened
-        return hold
+        return self._window.held_seconds(began, time.perf_counter(), len(burst))
 
     def _drain(self) -> list[tuple[bytes, Address]]:
         """What the socket holds, up to the bound of one wake; the loop wakes us again for the rest."""
