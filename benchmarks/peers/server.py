@@ -105,7 +105,9 @@ async def stage(
             else:
                 viewer.count_in_kernel()
         await stack.enter_async_context(reporting(audience))
-        yield Stage(server, source, list(audience))
+        ready = Stage(server, source, list(audience))
+        await ready.drained()
+        yield ready
 
 
 async def _reached(source: FrameSource, audience: Sequence[Client]) -> None:
