@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 SOURCES := cli.py foundation media dht swarm tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test lint types unit e2e bench chromium clean
+.PHONY: help demo demo-live test lint types unit e2e bench sim-dht chromium clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ e2e: chromium  ## The tests with real processes, clients and a browser
 
 bench: $(VENV)/installed-dev  ## What joining, forwarding and being idle cost on this machine
 	@for name in join forward idle; do echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+sim-dht: $(VENV)/installed-dev  ## A swarm of N nodes in virtual time: how quickly and surely producers are found
+	@$(BIN)/python -m tests.sim.sim_dht --nodes $(or $(N),1000) $(ARGS)
 
 chromium: $(VENV)/installed-dev
 	@if command -v chromium >/dev/null; then :; \

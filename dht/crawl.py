@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from dht.lookup import Lookup
+from dht.lookup import REPLICAS, Lookup
 from dht.overlay import Overlay, Result, answer_of
 from dht.peer import Peer
 
@@ -14,9 +14,12 @@ def _no_records(records: tuple[bytes, ...]) -> bool:
 
 
 async def crawl(
-    overlay: Overlay, lookup: Lookup, records_valid: Callable[[tuple[bytes, ...]], bool] = _no_records
+    overlay: Overlay,
+    lookup: Lookup,
+    records_valid: Callable[[tuple[bytes, ...]], bool] = _no_records,
+    peers_max: int = REPLICAS,
 ) -> None:
-    """Runs a lookup to its end, at most `lookup_seconds_max`.
+    """Runs a lookup to its end, at most `lookup_seconds_max`; each node asked names `peers_max` contacts.
 
     `records_valid` takes the records of one answer and says whether any is a valid lease. Calls still under way at the
     end are left to end by themselves: that is how dead contacts are noticed.
@@ -36,7 +39,7 @@ async def crawl(
 
     while not lookup.done(loop.time()):
         for peer in lookup.to_ask(loop.time()):
-            overlay.find(peer, lookup.target, lookup.for_value).add_done_callback(partial(take, peer))
+            overlay.find(peer, lookup.target, lookup.for_value, peers_max).add_done_callback(partial(take, peer))
         try:
             async with asyncio.timeout_at(lookup.timeout(loop.time())):
                 await heard.wait()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -10,22 +10,28 @@ from dht.announcements import Announcements
 from dht.crawl import crawl
 from dht.joining import Joining
 from dht.lease import Announcement, Lease, producer_key, standing, validate
-from dht.lookup import REPLICAS, Lookup
+from dht.lookup import Lookup
 from dht.overlay import Overlay, Result, answer_of
-from dht.peer import Peer, checked_address, distance
+from dht.peer import checked_address
+from dht.producer_ids import node_lease_id
+from dht.spreading import Round, Spreading
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import NodeKey
-from foundation.limits import dht_tasks_max, locations_cached_max, lookups_max
+from foundation.limits import contacts_per_reply_max, dht_tasks_max, locations_cached_max, lookups_max
 from foundation.tasks import TaskScope
 
 CACHE_SECONDS = 5.0
 """A found lease is believed for so long without another lookup, and never beyond its own end."""
 
-_enough = 5
-"""Acknowledgements after which an announcement counts as made; the rest comes in by itself."""
+NOTHING_SECONDS = 1.0
+"""That a producer was not found is believed for so long: impatient viewers must not become a storm of lookups."""
 
-_refresh_seconds = 60.0
+_look_seconds = 60.0
+"""Between two looks for silent contacts and lost parts of the swarm: a ping or a few."""
+
+_looks_per_refresh = 5
+_refresh_walks = 1
 _sweep_seconds = 5.0
 
 
@@ -48,8 +54,10 @@ class Directory:
         wall_clock: Callable[[], float],
         rng: random.Random,
         swarm_key: bytes | None,
+        swarm_key_former: bytes | None = None,
     ) -> None:
-        self._overlay = Overlay(key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_key=swarm_key)
+        keys = [each for each in (swarm_key, swarm_key_former) if each]
+        self._overlay = Overlay(key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=keys)
         self._overlay.on_stored = self._forget_location
         self.id = self._overlay.id
         self.on_superseded: Callable[[Lease], None] = lambda lease: None
@@ -61,10 +69,13 @@ class Directory:
         self._announcements = Announcements(key, swarm, rng)
         self._joining = Joining(self._overlay, rng)
         self._scope = TaskScope("dht", dht_tasks_max)
-        self._found: dict[bytes, tuple[Lease, float]] = {}
+        self._spreading = Spreading(self._overlay, self._joining, self._review, self._still_meant)
+        self._found: dict[bytes, tuple[Lease | None, float]] = {}
         self._lookups: dict[bytes, asyncio.Task[Lease | None]] = {}
         self._joins: asyncio.Task[None] | None = None
-        self._refresh_due = loop.time() + self._refresh_pause()
+        self._look_due = loop.time() + self._look_pause()
+        self._looks = 0
+        self._contacts_most = 0
         self._sweep_due = loop.time() + _sweep_seconds
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -121,13 +132,14 @@ class Directory:
         lease = self._announcements.add(announcement, self._overlay.wall_ms(), self._loop.time())
         self._forget_location(lease.key)
         self._arm()
-        return await self._spread(lease)
+        return await self._spread(lease, changed=True)
 
     async def withdraw(self, producer_id: UUID) -> None:
         """Stops announcing a producer and stores a tombstone over its lease."""
         tombstone = self._announcements.withdraw(producer_id, self._overlay.wall_ms())
         if tombstone is not None:
-            await self._spread(tombstone)
+            self._forget_location(tombstone.key)
+            await self._spread(tombstone, changed=True)
 
     async def find(self, producer_id: UUID, fresh: bool = False) -> Lease | None:
         """The highest claim to a producer, `None` when there is none as far as the swarm knows.
@@ -140,13 +152,13 @@ class Directory:
             return own
         key = producer_key(self._swarm, producer_id)
         if not fresh and (known := self._location(key)) is not None:
-            return known
+            return known[0]
         if not self.contacts:
-            return self._best(self._overlay.claims(key))
+            return self._best_held(key)
         lookup = self._lookups.get(key) or self._start_lookup(key)
         if lookup is None:
             self._overlay.counters["lookups_refused"] += 1
-            return self._best(self._overlay.claims(key))
+            return self._best_held(key)
         await asyncio.wait([lookup])
         return None if lookup.cancelled() else lookup.result()
 
@@ -182,12 +194,15 @@ class Directory:
         )
         if leases:
             lookup.value_held(self._loop.time())
-        await crawl(self._overlay, lookup, partial(self._collect, key, leases))
-        found = self._best(leases)
+        await crawl(self._overlay, lookup, partial(self._collect, key, leases), contacts_per_reply_max)
+        found = None
+        for claim in self._others(leases):
+            if not claim.bound or self._binds(claim, await self._node_lease(claim)):
+                found = claim
+                break
         if found is None:
             self._overlay.counters["lookups_in_vain"] += 1
-        else:
-            self._remember(key, found)
+        self._remember(key, found)
         return found
 
     def _collect(self, key: bytes, leases: list[Lease], records: tuple[bytes, ...]) -> bool:
@@ -204,17 +219,35 @@ class Directory:
                 self._overlay.counters["records_invalid"] += 1
         return any_valid
 
-    def _best(self, leases: list[Lease]) -> Lease | None:
-        """Our own leases do not count: they are from before a restart, or a withdrawal on its way."""
-        return next(iter(standing(lease for lease in leases if lease.owner != self._public)), None)
+    def _others(self, leases: Iterable[Lease]) -> list[Lease]:
+        """The claims that stand. Our own do not count: they are from before a restart, or a withdrawal on its way."""
+        return standing(lease for lease in leases if lease.owner != self._public)
 
-    def _location(self, key: bytes) -> Lease | None:
+    def _best_held(self, key: bytes) -> Lease | None:
+        """The highest claim as far as our own store knows."""
+        for claim in self._others(self._overlay.claims(key)):
+            node_key = producer_key(self._swarm, node_lease_id(self._swarm, claim.owner))
+            if not claim.bound or any(self._binds(claim, node) for node in self._overlay.claims(node_key)):
+                return claim
+        return None
+
+    async def _node_lease(self, claim: Lease) -> Lease | None:
+        """Found like a producer, and believed for as long: a node with many producers is looked up once."""
+        node = node_lease_id(self._swarm, claim.owner)
+        return None if node == claim.producer_id else await self.find(node)
+
+    def _binds(self, claim: Lease, node: Lease | None) -> bool:
+        """A node that started again has another certificate, and knows nothing of what it owned before."""
+        return node is not None and (node.owner, node.fingerprint) == (claim.owner, claim.fingerprint)
+
+    def _location(self, key: bytes) -> tuple[Lease | None] | None:
+        """What is believed, which may be that there is nothing; `None` when nothing is believed."""
         lease, until = self._found.get(key, (None, 0.0))
-        return lease if self._loop.time() < until else None
+        return (lease,) if self._loop.time() < until else None
 
-    def _remember(self, key: bytes, lease: Lease) -> None:
+    def _remember(self, key: bytes, lease: Lease | None) -> None:
         self._found.pop(key, None)
-        seconds = min(CACHE_SECONDS, lease.seconds_left(self._overlay.wall_ms()))
+        seconds = NOTHING_SECONDS if lease is None else min(CACHE_SECONDS, lease.seconds_left(self._overlay.wall_ms()))
         self._found[key] = (lease, self._loop.time() + seconds)
         if len(self._found) > locations_cached_max:
             del self._found[next(iter(self._found))]
@@ -224,25 +257,17 @@ class Directory:
 
     # Announcing
 
-    async def _spread(self, lease: Lease) -> int:
-        """One round: stores a lease, or a tombstone, with the nodes nearest to it, ourselves if we are one of them."""
-        peers = (await self._joining.walk(lease.key)).nearest() if self.contacts else []
-        if not lease.tombstone and self._announcements.current(lease.producer_id) is not lease:
+    async def _spread(self, lease: Lease, changed: bool) -> int:
+        """Begins a round; returns the acknowledgements by the time they are enough, or all there will be."""
+        round_ = Round(lease, changed)
+        if self._scope.spawn(self._spreading.run(round_), "announce") is None:
+            self._announcements.postpone(lease.producer_id, self._loop.time())
             return 0
-        if len(peers) < REPLICAS or distance(self.id, lease.key) < distance(peers[-1].id, lease.key):
-            self._overlay.keep(lease, self.id)
-        acknowledged = 0
-        waiting = {self._store(peer, lease) for peer in peers}
-        while waiting and acknowledged < _enough:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            answers = [answer_of(call) for call in done]
-            acknowledged += sum(stored is not None and stored.outcome.held for stored in answers)
-        return acknowledged
+        await round_.enough.wait()
+        return len(round_.acknowledged)
 
-    def _store(self, peer: Peer, lease: Lease) -> asyncio.Future[Result]:
-        call = self._overlay.store(peer, lease.key, lease.record)
-        call.add_done_callback(partial(self._review, lease))
-        return call
+    def _still_meant(self, lease: Lease) -> bool:
+        return lease.tombstone or self._announcements.current(lease.producer_id) is lease
 
     def _review(self, ours: Lease, call: asyncio.Future[Result]) -> None:
         """A holder may know a higher claim than the lease it was given: of another node, or of us before a restart."""
@@ -269,23 +294,35 @@ class Directory:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        due = min(self._refresh_due, self._sweep_due, self._announcements.timeout() or self._sweep_due)
+        due = min(self._look_due, self._sweep_due, self._announcements.timeout() or self._sweep_due)
         self._timer = None if self._closed else self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
         now = self._loop.time()
         for lease in self._announcements.due(self._overlay.wall_ms(), now):
-            if self._scope.spawn(self._spread(lease), "announce") is None:
+            if self._scope.spawn(self._spreading.run(Round(lease, changed=False)), "announce") is None:
                 self._announcements.postpone(lease.producer_id, now)
         if now >= self._sweep_due:
             self._sweep_due = now + _sweep_seconds
             self._overlay.storage.expire(now)
             self._join_in_background()
-        if now >= self._refresh_due:
-            self._refresh_due = now + self._refresh_pause()
-            if self.contacts:
-                self._scope.spawn(self._joining.refresh(), "refresh")
+        if now >= self._look_due:
+            self._look_due = now + self._look_pause()
+            self._look_around()
         self._arm()
+
+    def _look_around(self) -> None:
+        """Every few minutes, and after half of the contacts were lost, the table is filled up again."""
+        self._looks += 1
+        self._contacts_most = max(self.contacts, self._contacts_most)
+        if not self.contacts:
+            return
+        if self.contacts < self._contacts_most / 2:
+            self._contacts_most = self.contacts
+            self._scope.spawn(self._joining.rejoin(), "rejoin")
+        elif self._looks % _looks_per_refresh == 0:
+            self._scope.spawn(self._joining.refresh(_refresh_walks), "refresh")
+        self._scope.spawn(self._joining.look_for_others(), "look")
 
     def _join_in_background(self) -> None:
         """Whenever nobody is left and there is an address to try."""
@@ -293,5 +330,5 @@ class Directory:
         if idle and not self.contacts and self._joining.seeds:
             self._joins = self._scope.spawn(self._joining.join_at_last(), "join")
 
-    def _refresh_pause(self) -> float:
-        return _refresh_seconds * self._rng.uniform(0.8, 1.2)
+    def _look_pause(self) -> float:
+        return _look_seconds * self._rng.uniform(0.8, 1.2)

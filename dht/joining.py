@@ -2,17 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dht.crawl import crawl
-from dht.lookup import Lookup
-from dht.overlay import Overlay
+from dht.lookup import REPLICAS, Lookup
+from dht.overlay import Overlay, Result, answer_of
+from dht.peer import Peer
 from foundation.address import Address
-from foundation.limits import join_pause_seconds_max, seeds_max
+from foundation.limits import contacts_per_reply_max, join_pause_seconds_max, seeds_max
 
 _pause_seconds_min = 0.5
 _walks_on_joining = 5
 """To random targets: with the walk to its own id a node then knows some of every part of a small swarm."""
+
+_walks_on_merging = 3
 
 
 class Joining:
@@ -54,29 +57,45 @@ class Joining:
             await self.join()
         await self.explore()
 
-    async def explore(self, walks: int = _walks_on_joining) -> None:
+    async def rejoin(self) -> None:
+        """As on joining, without the pauses."""
+        await self.join()
+        await self.explore()
+
+    async def explore(self, walks: int = _walks_on_joining, peers_max: int = contacts_per_reply_max) -> None:
         """Walks to random targets."""
         for _ in range(walks):
-            await self.walk(self._rng.randbytes(len(self._overlay.id)))
+            await self.walk(self._rng.randbytes(len(self._overlay.id)), peers_max=peers_max)
 
-    async def refresh(self) -> None:
-        """The once-a-minute look around: our neighbourhood, a random place, silent contacts, and one seed."""
+    async def refresh(self, walks: int) -> None:
+        """The look around every few minutes: our neighbourhood, and a few random places."""
+        await self.walk(self._overlay.id, peers_max=REPLICAS)
+        await self.explore(walks, REPLICAS)
+
+    async def look_for_others(self) -> None:
+        """Asks silent contacts, and one seed: when one answers that was not a contact, two parts of a swarm met."""
         self._overlay.check_stale()
-        if seeds := self.seeds:
-            self._overlay.ping(self._rng.choice(seeds))
-        await self.walk(self._overlay.id)
-        await self.explore(1)
+        strange = [seed for seed in self.seeds if not self._overlay.knows(seed)]
+        if strange and answer_of(await _settled(self._overlay.ping(self._rng.choice(strange)))):
+            await self.refresh(_walks_on_merging)
 
-    async def walk(self, target: bytes) -> Lookup:
-        """Looks for the nodes nearest to a target."""
+    async def walk(
+        self, target: bytes, beginning: Iterable[Peer] = (), peers_max: int = contacts_per_reply_max
+    ) -> Lookup:
+        """Looks for the nodes nearest to a target, among others those it is to begin with."""
         overlay = self._overlay
         lookup = Lookup(
             target,
             overlay.id,
-            overlay.nearest(target),
+            [*beginning, *overlay.nearest(target)],
             for_value=False,
             hedge_seconds=overlay.patience.hedge_seconds,
             now=asyncio.get_running_loop().time(),
         )
-        await crawl(overlay, lookup)
+        await crawl(overlay, lookup, peers_max=peers_max)
         return lookup
+
+
+async def _settled(call: asyncio.Future[Result]) -> asyncio.Future[Result]:
+    await asyncio.wait([call])
+    return call

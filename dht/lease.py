@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from dht.peer import pack_address, unpack_address
+from dht.producer_ids import certified
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import (
@@ -34,6 +35,9 @@ LEASE_TTL_SECONDS = 45
 ttl_seconds_max = 60
 """Of anybody's lease; a tombstone has to outlive every lease it withdraws."""
 
+BOUND_TTL_SECONDS = 600
+"""Of a bound lease, and the most it may have: it ends with its owner's node lease, which is an ordinary one."""
+
 skew_seconds_max = 5.0
 """How far ahead of ours an owner's clock may run."""
 
@@ -41,15 +45,15 @@ FINGERPRINT_BYTES = 32
 
 _VERSION = 1
 _TAG = b"swarmd lease"
-_TOMBSTONE = 1
+_TOMBSTONE, _BOUND = 1, 2
 _COUNTER_MAX = 2**63 - 1
 _frame_bytes = 6
 """Of the array around body and signature: 1, and 3 and 2 for the lengths of the two."""
 
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
-Rank = tuple[int, int, bytes]
-"""What orders the claims to a producer: epoch, seq, SHA-256 of the record."""
+Rank = tuple[bool, int, int, bytes]
+"""What orders the claims to a producer: whether the id is its owner's own, epoch, seq, SHA-256 of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,10 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One verified lease; `record` is its encoding as the owner signed it. A tombstone has no addresses."""
+    """One verified lease; `record` is its encoding as the owner signed it. A tombstone has no addresses.
+
+    One that is `bound` holds only while its owner's node lease does, and that names the same certificate.
+    """
 
     record: bytes
     swarm: bytes
@@ -76,6 +83,7 @@ class Lease:
     issued_ms: int
     ttl_seconds: int
     tombstone: bool
+    bound: bool
     addresses: tuple[Address, ...]
     fingerprint: bytes
     url: str
@@ -90,11 +98,14 @@ class Lease:
         seq: int,
         issued_ms: int,
         tombstone: bool = False,
+        bound: bool = False,
     ) -> "Lease":
-        """Signs a lease of 45 s. Raises `LocalError` when the announcement could not pass for one."""
+        """Signs a lease of 45 s, or a bound one of 600 s. Raises `LocalError` when it could not pass for one."""
         head = [_VERSION, swarm, announcement.producer_id.bytes, key.public, announcement.epoch, seq, issued_ms]
         try:
-            body = [*head, LEASE_TTL_SECONDS, *((_TOMBSTONE, [], b"", "") if tombstone else _contents(announcement))]
+            flags = _TOMBSTONE * tombstone | _BOUND * bound
+            ttl = BOUND_TTL_SECONDS if bound else LEASE_TTL_SECONDS
+            body = [*head, ttl, flags, *(([], b"", "") if tombstone else _contents(announcement))]
             raw = pack(body)
             record = pack([raw, key.sign(_TAG, raw)])
             return _parse(record, unpack(raw, lease_bytes_max - SIGNATURE_BYTES - _frame_bytes))
@@ -113,7 +124,8 @@ class Lease:
 
     @property
     def rank(self) -> Rank:
-        return self.epoch, self.seq, hashlib.sha256(self.record).digest()
+        own = certified(self.swarm, self.producer_id, self.owner)
+        return own, self.epoch, self.seq, hashlib.sha256(self.record).digest()
 
     def seconds_left(self, wall_ms: int) -> float:
         """Until issued + ttl, and never more than the ttl, whatever the owner's clock says."""
@@ -172,9 +184,9 @@ def standing(leases: Iterable[Lease]) -> list[Lease]:
     return sorted((lease for lease in latest.values() if not lease.tombstone), key=lambda held: held.rank, reverse=True)
 
 
-def _contents(announcement: Announcement) -> tuple[int, list[Any], bytes, str]:
+def _contents(announcement: Announcement) -> tuple[list[Any], bytes, str]:
     addresses = [pack_address(address) for address in announcement.addresses]
-    return 0, addresses, announcement.fingerprint, announcement.url
+    return addresses, announcement.fingerprint, announcement.url
 
 
 def _parse(record: bytes, body: Any) -> Lease:
@@ -185,7 +197,7 @@ def _parse(record: bytes, body: Any) -> Lease:
     if len(body) != 12:
         raise RemoteError("a lease's body has not 12 items")
     _, swarm, producer, owner, epoch, seq, issued_ms, ttl, flags, addresses, fingerprint, url = body
-    tombstone = _integer(flags, 0, _TOMBSTONE) == _TOMBSTONE
+    tombstone, bound = bool(_integer(flags, 0, 3) & _TOMBSTONE), bool(flags & _BOUND)
     lease = Lease(
         record=record,
         swarm=_exactly(swarm, SWARM_ID_BYTES),
@@ -194,8 +206,9 @@ def _parse(record: bytes, body: Any) -> Lease:
         epoch=_integer(epoch, 0, _COUNTER_MAX),
         seq=_integer(seq, 0, _COUNTER_MAX),
         issued_ms=_integer(issued_ms, 0, _COUNTER_MAX),
-        ttl_seconds=_integer(ttl, 1, ttl_seconds_max),
+        ttl_seconds=_integer(ttl, 1, BOUND_TTL_SECONDS if bound else ttl_seconds_max),
         tombstone=tombstone,
+        bound=bound,
         addresses=_addresses(addresses),
         fingerprint=_exactly(fingerprint, 0 if tombstone else FINGERPRINT_BYTES),
         url=_url(url),

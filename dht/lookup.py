@@ -6,10 +6,13 @@ welcome. So dead nodes cost one hedge each, not one time-out each.
 """
 
 import enum
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
-from dht.peer import Peer, distance
+from dht.peer import Peer
 from foundation.identity import NodeId
 from foundation.limits import lookup_candidates_max, lookup_queries_max, lookup_seconds_max
 
@@ -24,6 +27,8 @@ GRACE_SECONDS = 0.06
 
 _VALUES_ENOUGH = 2
 
+_distance = itemgetter(0)
+
 
 class _State(enum.Enum):
     NEW = enum.auto()
@@ -35,7 +40,6 @@ class _State(enum.Enum):
 @dataclass(slots=True)
 class _Candidate:
     peer: Peer
-    distance: int
     state: _State = _State.NEW
     asked_at: float = 0.0
 
@@ -55,27 +59,34 @@ class Lookup:
         self._values = 0
         self._grace_until = 0.0
         self._candidates: dict[NodeId, _Candidate] = {}
+        self._by_distance: list[tuple[int, _Candidate]] = []
+        self._asked: dict[NodeId, _Candidate] = {}
+        self._target_number = int.from_bytes(target, "big")
         self.learned(known)
 
     def learned(self, peers: Iterable[Peer]) -> None:
         """More candidates; of too many the nearest are kept."""
         for peer in peers:
             if peer.id != self._own_id and peer.id not in self._candidates:
-                self._candidates[peer.id] = _Candidate(peer, distance(peer.id, self.target))
-        if len(self._candidates) > lookup_candidates_max:
-            kept = sorted(self._candidates.values(), key=lambda candidate: candidate.distance)[:lookup_candidates_max]
-            self._candidates = {candidate.peer.id: candidate for candidate in kept}
+                candidate = self._candidates[peer.id] = _Candidate(peer)
+                distance = int.from_bytes(peer.id, "big") ^ self._target_number
+                insort(self._by_distance, (distance, candidate), key=_distance)
+        while len(self._by_distance) > lookup_candidates_max:
+            _, farthest = self._by_distance.pop()
+            del self._candidates[farthest.peer.id]
+            self._asked.pop(farthest.peer.id, None)
 
     def to_ask(self, now: float) -> list[Peer]:
         """Whom to ask now; they count as asked."""
         if self.done(now):
             return []
-        waiting = sum(self._pending(candidate, now) for candidate in self._candidates.values())
+        waiting = sum(not self._slow(candidate, now) for candidate in self._asked.values())
         room = min(PARALLEL - waiting, lookup_queries_max - self.queries)
         quick = self._nearest(without_slow_at=now)
         chosen = [candidate for candidate in quick if candidate.state is _State.NEW][: max(0, room)]
         for candidate in chosen:
             candidate.state, candidate.asked_at = _State.ASKED, now
+            self._asked[candidate.peer.id] = candidate
         self.queries += len(chosen)
         return [candidate.peer for candidate in chosen]
 
@@ -105,10 +116,9 @@ class Lookup:
             return True
         if self._values and now >= self._grace_until:
             return True
-        if not any(candidate.state is _State.ASKED for candidate in self._candidates.values()):
-            exhausted = self.queries >= lookup_queries_max
-            return exhausted or all(candidate.state is _State.ANSWERED for candidate in self._nearest())
         if all(candidate.state is _State.ANSWERED for candidate in self._nearest()):
+            return True
+        if not self._asked and self.queries >= lookup_queries_max:
             return True
         return not self.for_value and self._enough_quick_ones(now)
 
@@ -117,15 +127,15 @@ class Lookup:
         times = [self._deadline]
         if self._values:
             times.append(self._grace_until)
-        for candidate in self._candidates.values():
-            if self._pending(candidate, now):
+        for candidate in self._asked.values():
+            if not self._slow(candidate, now):
                 times.append(candidate.asked_at + self._hedge_seconds)
         return min(times)
 
     def nearest(self) -> list[Peer]:
         """The nodes nearest to the target that answered, the nearest first."""
-        answered = [candidate for candidate in self._candidates.values() if candidate.state is _State.ANSWERED]
-        return [candidate.peer for candidate in sorted(answered, key=lambda item: item.distance)[:REPLICAS]]
+        answered = (candidate.peer for _, candidate in self._by_distance if candidate.state is _State.ANSWERED)
+        return list(islice(answered, REPLICAS))
 
     def _enough_quick_ones(self, now: float) -> bool:
         """A writer does not wait for slow nodes when as many others are there: they may well be dead."""
@@ -133,17 +143,21 @@ class Lookup:
         return len(quick) == REPLICAS and all(candidate.state is _State.ANSWERED for candidate in quick)
 
     def _nearest(self, without_slow_at: float | None = None) -> list[_Candidate]:
-        able = [candidate for candidate in self._candidates.values() if candidate.state is not _State.DEAD]
-        if without_slow_at is not None:
-            able = [candidate for candidate in able if not self._slow(candidate, without_slow_at)]
-        return sorted(able, key=lambda candidate: candidate.distance)[:REPLICAS]
+        nearest: list[_Candidate] = []
+        for _, candidate in self._by_distance:
+            if candidate.state is _State.DEAD:
+                continue
+            if without_slow_at is not None and self._slow(candidate, without_slow_at):
+                continue
+            nearest.append(candidate)
+            if len(nearest) == REPLICAS:
+                break
+        return nearest
 
     def _slow(self, candidate: _Candidate, now: float) -> bool:
         return candidate.state is _State.ASKED and now >= candidate.asked_at + self._hedge_seconds
 
-    def _pending(self, candidate: _Candidate, now: float) -> bool:
-        return candidate.state is _State.ASKED and not self._slow(candidate, now)
-
     def _set(self, node: NodeId, state: _State) -> None:
+        self._asked.pop(node, None)
         if (candidate := self._candidates.get(node)) is not None:
             candidate.state = state

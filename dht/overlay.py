@@ -11,8 +11,8 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,28 +20,32 @@ from kademlia.node import Node
 from kademlia.protocol import KademliaProtocol
 
 from dht.envelope import ClockSkew, Envelope
-from dht.lease import Lease, check, validate
+from dht.lease import Lease, check, decode
 from dht.messages import (
     MESSAGE_ID_BYTES,
+    NONCE_BYTES,
     Answer,
-    Found,
     Method,
+    Present,
     Request,
-    Stored,
+    Retry,
     build_answer,
     build_request,
+    build_retry,
     pack_found,
-    pack_observed,
+    pack_present,
     pack_stored,
     parse,
     parse_found,
-    parse_observed,
+    parse_present,
     parse_stored,
 )
 from dht.overlay_table import BUCKET_SIZE, Contact, Table
 from dht.patience import Patience
-from dht.peer import Peer, checked_address, means_the_same
+from dht.peer import Peer, checked_address, means_the_same, pack_address
+from dht.presence import check_presence, prove
 from dht.store import LeaseStore, Outcome
+from dht.tokens import TOKEN_SECRET_BYTES, AddressTokens
 from foundation.address import Address, format_address
 from foundation.errors import RemoteError
 from foundation.identity import NodeId, NodeKey, node_id
@@ -51,6 +55,7 @@ from foundation.limits import (
     observers_max,
     quarantined_max,
     seeds_max,
+    tokens_max,
 )
 
 logger = logging.getLogger(__name__)
@@ -67,14 +72,20 @@ _strikes_max = 2
 _stale_seconds = 60.0
 """A contact not heard for so long is asked whether it is still there."""
 
-_stale_checks_max = 8
+_silent_seconds = 300.0
+"""A contact that was silent for so long is asked when somebody could use its place."""
+
+_stale_checks_max = 2
 """Of the stalest, at each refresh."""
+
+_copy_seconds = 0.01
+"""Between the two copies of a store that changes something: two losses in a row often come together."""
 
 _late_seconds = 0.1
 """A timer as late as this fired after a pause of our own loop; answers may lie unread in the socket."""
 
 _parse_result: dict[Method, Callable[[Any], Any]] = {
-    "ping": parse_observed,
+    "ping": parse_present,
     "find_node": parse_found,
     "find_value": parse_found,
     "store": parse_stored,
@@ -89,6 +100,7 @@ class _Call:
     """A request under way; `node` is None while only an address is known. The package keeps it as its time-out."""
 
     method: Method
+    arguments: tuple[Any, ...]
     body: bytes
     address: Address
     node: NodeId | None
@@ -98,6 +110,7 @@ class _Call:
     due: float
     tries: int = 1
     spared: bool = False
+    retried: bool = False
 
     def cancel(self) -> None:
         self.timer.cancel()
@@ -115,7 +128,7 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         loop: asyncio.AbstractEventLoop,
         wall_clock: Callable[[], float],
         rng: random.Random,
-        swarm_key: bytes | None,
+        swarm_keys: Sequence[bytes],
     ) -> None:
         self.id: NodeId = node_id(swarm, key.public)
         super().__init__(Node(self.id), LeaseStore(), BUCKET_SIZE)
@@ -124,16 +137,18 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         self.counters: Counter[str] = Counter()
         self.on_stored: Callable[[bytes], None] = lambda key: None
         self.lost: dict[Address, None] = {}
-        self._public = key.public
+        self._key = key
         self._swarm = swarm
         self._send = send
         self._loop = loop
         self._wall_clock = wall_clock
         self._rng = rng
-        self._envelope = Envelope(swarm, [swarm_key] if swarm_key else [])
+        self._envelope = Envelope(swarm, swarm_keys)
+        self._address_tokens = None if swarm_keys else AddressTokens(rng.randbytes(TOKEN_SECRET_BYTES))
         self._quarantine: dict[NodeId, float] = {}
         self._checking: dict[NodeId, asyncio.Future[Result]] = {}
         self._observed: dict[NodeId, Address] = {}
+        self._tokens: dict[Address, bytes] = {}
         self._closed = False
         self._skew_told = False
 
@@ -162,20 +177,27 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
     # What is asked of others
 
     def ping(self, address: Address, node: NodeId | None = None) -> asyncio.Future[Result]:
-        """Asks whoever lives at an address whether it is there; the answer is our address as seen from there."""
-        return self._call("ping", address, node)
+        """Asks whoever lives at an address to prove who it is: `Present`; it comes in if the table has room."""
+        return self._call("ping", address, node, self._rng.randbytes(NONCE_BYTES), pack_address(address))
 
-    def find(self, peer: Peer, target: bytes, for_value: bool) -> asyncio.Future[Result]:
-        """Asks a node for the contacts nearest to a target, and for records under it: `Found`."""
-        return self._call("find_value" if for_value else "find_node", peer.address, peer.id, target)
+    def find(self, peer: Peer, target: bytes, for_value: bool, peers_max: int) -> asyncio.Future[Result]:
+        """Asks a node for some of the contacts nearest to a target, and for records under it: `Found`."""
+        return self._call("find_value" if for_value else "find_node", peer.address, peer.id, target, peers_max)
 
-    def store(self, peer: Peer, key: bytes, record: bytes) -> asyncio.Future[Result]:
-        """Asks a node to hold a lease: `Stored`."""
-        return self._call("store", peer.address, peer.id, key, record)
+    def store(self, peer: Peer, record: bytes, peers_max: int = 0, twice: bool = False) -> asyncio.Future[Result]:
+        """Asks a node to hold a lease, and for contacts near to it: `Stored`.
+
+        Sent `twice` at once, one loss does not leave an older lease standing.
+        """
+        return self._call("store", peer.address, peer.id, record, peers_max, twice=twice)
 
     def nearest(self, target: bytes) -> list[Peer]:
         """The contacts nearest to a target, the nearest first."""
         return [Peer(contact.id, contact.address) for contact in self.router.find_neighbors(Node(target))]
+
+    def knows(self, address: Address) -> bool:
+        """Whether a contact has this address."""
+        return any(contact.address == address for contact in self.router)
 
     def check_stale(self) -> None:
         """Asks the contacts that were silent for longest whether they are there."""
@@ -202,39 +224,44 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         try:
             address = checked_address(*addr)
             message = parse(self._envelope.open(data, self.wall_ms()))
-            sender = Peer(node_id(self._swarm, message.public), address)
+            sender = Peer(message.sender, address)
             if sender.id == self.id:
                 raise RemoteError("a datagram is our own")
             if isinstance(message, Request):
                 self._answer(message, sender)
-            else:
+            elif isinstance(message, Answer):
                 self._take_answer(message, sender)
+            else:
+                self._ask_again(message, sender)
         except ClockSkew:
             self._tell_skew(addr)
         except RemoteError:
             self.counters["datagrams_dropped"] += 1
 
-    def rpc_ping(self, sender: Address, nodeid: NodeId) -> list[Any]:
-        super().rpc_ping(sender, nodeid)
-        return pack_observed(sender)
-
-    def rpc_find_node(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Any]:
-        return pack_found([], self._neighbors(sender, nodeid, key))
-
-    def rpc_find_value(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Any]:
-        records = [lease.record for lease in self.claims(key)]
-        return pack_found(records, self._neighbors(sender, nodeid, key))
-
-    def rpc_store(self, sender: Address, nodeid: NodeId, key: bytes, value: bytes) -> list[Any]:
+    def rpc_ping(self, sender: Address, nodeid: NodeId, nonce: bytes, asked: Address) -> list[Any]:
         self.welcome_if_new(Node(nodeid, *sender))
+        return pack_present(sender, self._key.public, prove(self._key, nonce, nodeid, self.id, asked, sender))
+
+    def rpc_find_node(self, sender: Address, nodeid: NodeId, key: bytes, peers_max: int) -> list[Any]:
+        return pack_found([], self._neighbors(sender, nodeid, key), peers_max)
+
+    def rpc_find_value(self, sender: Address, nodeid: NodeId, key: bytes, peers_max: int) -> list[Any]:
+        records = [lease.record for lease in self.claims(key)]
+        return pack_found(records, self._neighbors(sender, nodeid, key), peers_max)
+
+    def rpc_store(self, sender: Address, nodeid: NodeId, record: bytes, peers_max: int) -> list[Any]:
+        """Only the owner stores a lease: so its key is known, and shown by the signature, whoever sends it."""
         try:
-            lease = validate(value, self._swarm, key, self.wall_ms())
+            lease = decode(record)
+            check(lease, self._swarm, lease.key, self.wall_ms())
         except RemoteError:
             self.counters["stores_invalid"] += 1
             return pack_stored(Outcome.REFUSED, None)
-        outcome = self.keep(lease, nodeid) if self._near(key) else Outcome.REFUSED
-        claims = self.claims(key)
-        return pack_stored(outcome, claims[0].record if claims and claims[0].rank > lease.rank else None)
+        ours = lease.owner_id == nodeid and self._near(lease.key)
+        outcome = self.keep(lease, nodeid) if ours else Outcome.REFUSED
+        claims = self.claims(lease.key)
+        newer = claims[0].record if claims and claims[0].rank > lease.rank else None
+        return pack_stored(outcome, newer, self._neighbors(sender, nodeid, lease.key)[:peers_max])
 
     def keep(self, lease: Lease, sender: NodeId) -> Outcome:
         """Offers a verified lease to the own store."""
@@ -249,30 +276,28 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         return [lease for lease in self.storage.get(key, self._loop.time()) if self._timely(lease, key)]
 
     def welcome_if_new(self, node: Node) -> None:
-        """A node asked us something: one that is not in the table is asked back, and its answer brings it in."""
+        """A node said something: one for which the table has room is asked to prove itself, which brings it in."""
         known = self.router.contact(node.id)
-        if known is None:
+        if known is not None:
+            self._heard(known, (node.ip, node.port))
+        elif self.router.wants(node.id) or node.id in self._quarantine:
             self._check(Peer(node.id, (node.ip, node.port)))
         else:
-            self._heard(known, (node.ip, node.port))
+            oldest = self.router.oldest_beside(node.id)
+            if oldest is not None and self._loop.time() - oldest.heard_at > _silent_seconds:
+                self._check(Peer(oldest.id, oldest.address))
 
     def _admit(self, peer: Peer) -> None:
-        """The only way into the table, for a node that answered us from this address and showed the key of its id.
-
-        A signature over a nonce, both ids and the address is not asked for yet, so whoever may speak in the swarm may
-        show another node's public key: hence a contact keeps its address for as long as it answers there.
-        """
+        """The only way into the table, for a node that has just proved its id and this address."""
         self._quarantine.pop(peer.id, None)
         known = self.router.contact(peer.id)
         if known is not None:
             self._heard(known, peer.address)
-            return
-        now = self._loop.time()
-        oldest = self.router.add_contact(Contact(peer.id, peer.address, now))
-        if oldest is not None and now - oldest.heard_at > _stale_seconds:
-            self._check(Peer(oldest.id, oldest.address))
+        elif self.router.wants(peer.id):
+            self.router.add_contact(Contact(peer.id, peer.address, self._loop.time()))
 
     def _heard(self, contact: Contact, address: Address) -> None:
+        """A contact keeps its address for as long as it answers there; whoever else shows its id must wait."""
         if contact.address == address:
             self.router.heard(contact, self._loop.time())
         else:
@@ -280,36 +305,56 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             self._check(Peer(contact.id, contact.address))
 
     def _answer(self, request: Request, sender: Peer) -> None:
+        if self._address_tokens and not self._address_tokens.valid(request.token, sender.address, self._loop.time()):
+            self.counters["requests_unproved"] += 1
+            token = self._address_tokens.issue(sender.address, self._loop.time())
+            self._transmit(build_retry(request.id, self.id, token), sender.address)
+            return
         self.counters[f"requests_{request.method}"] += 1
         result = getattr(self, f"rpc_{request.method}")(sender.address, sender.id, *request.arguments)
-        self._transmit(build_answer(request.id, self._public, result), sender.address)
+        self._transmit(build_answer(request.id, self.id, result), sender.address)
 
     def _take_answer(self, answer: Answer, sender: Peer) -> None:
         future, call = self._outstanding.get(answer.id, (None, None))
         if future is None or future.done() or call.address != sender.address:
             raise RemoteError("an answer was not asked for")
-        self._admit(sender)
         if call.node not in (None, sender.id):
+            self.welcome_if_new(Node(sender.id, *sender.address))
             self._fail(answer.id)  # Another node lives at this address now.
             return
         try:
-            result = _parse_result[call.method](answer.result)
+            result = self._reviewed(_parse_result[call.method](answer.result), call, sender)
         except RemoteError:
             self._fail(answer.id)
             raise
         if call.tries == 1:
             self.patience.observe(self._loop.time() - call.sent_at)
-        super()._accept_response(answer.id, self._reviewed(result, sender), sender.address)
+        super()._accept_response(answer.id, result, sender.address)
 
-    def _reviewed(self, result: Any, sender: Peer) -> Any:
+    def _ask_again(self, retry: Retry, sender: Peer) -> None:
+        """An open swarm's node wants to see that our address is ours before it answers."""
+        future, call = self._outstanding.get(retry.id, (None, None))
+        if future is None or future.done() or call.address != sender.address or call.retried:
+            raise RemoteError("a retry was not asked for")
+        call.retried = True
+        self._tokens.pop(call.address, None)
+        self._tokens[call.address] = retry.token
+        _shorten(self._tokens, tokens_max)
+        call.body = build_request(retry.id, self.id, call.method, *call.arguments, token=retry.token)
+        call.sent_at = self._loop.time()
+        self._transmit(call.body, call.address)
+
+    def _reviewed(self, result: Any, call: _Call, sender: Peer) -> Any:
         """Contacts that are of no use to us are left out, and our own address as others see it is noted."""
-        if isinstance(result, Found):
-            return Found(result.records, tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
-        if not isinstance(result, Stored):
+        if isinstance(result, Present):
+            check_presence(result, self._swarm, call.arguments[0], self.id, sender.id, call.address)
+            self._admit(sender)
             self._observed.pop(sender.id, None)
-            self._observed[sender.id] = result
+            self._observed[sender.id] = result.observed
             _shorten(self._observed, observers_max)
-        return result
+            return result
+        self.welcome_if_new(Node(sender.id, *sender.address))
+        return replace(result, peers=tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
 
     def _worth_asking(self, peer: Peer, named_by: Peer) -> bool:
         """Neither in quarantine, nor an address that means another machine to whoever named it."""
@@ -319,8 +364,10 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         return named_by.address == peer.address or means_the_same(peer.address[0], named_by.address[0])
 
     def _neighbors(self, sender: Address, nodeid: NodeId, key: bytes) -> list[Peer]:
-        found = [Peer(known, (ip, port)) for known, ip, port in super().rpc_find_node(sender, nodeid, key)]
-        return [peer for peer in found if means_the_same(peer.address[0], sender[0])]
+        asker = Node(nodeid, *sender)
+        self.welcome_if_new(asker)
+        found = self.router.find_neighbors(Node(key), exclude=asker)
+        return [Peer(each.id, each.address) for each in found if means_the_same(each.ip, asker.ip)]
 
     def _near(self, key: bytes) -> bool:
         """Whether this node is among the nearest to a key that it knows of, and so has to hold its leases."""
@@ -343,7 +390,9 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
 
     # Calls: the package's table of outstanding ones, each with one retransmission and a quick end
 
-    def _call(self, method: Method, address: Address, node: NodeId | None, *arguments: bytes) -> asyncio.Future[Result]:
+    def _call(
+        self, method: Method, address: Address, node: NodeId | None, *arguments: Any, twice: bool = False
+    ) -> asyncio.Future[Result]:
         future: asyncio.Future[Result] = self._loop.create_future()
         if self._closed or len(self._outstanding) >= calls_outstanding_max:
             self.counters["calls_refused"] += 1
@@ -351,15 +400,22 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             return future
         self.counters["calls"] += 1
         message_id = self._rng.randbytes(MESSAGE_ID_BYTES)
-        body = build_request(message_id, self._public, method, *arguments)
+        body = build_request(message_id, self.id, method, *arguments, token=self._tokens.get(address, b""))
         now = self._loop.time()
         due = now + self.patience.retransmit_seconds
         timer = self._loop.call_at(due, self._timeout, message_id)
-        call = _Call(method, body, address, node, now, now + self.patience.give_up_seconds, timer, due)
+        call = _Call(method, arguments, body, address, node, now, now + self.patience.give_up_seconds, timer, due)
         self._outstanding[message_id] = (future, call)
         future.add_done_callback(partial(self._forget, message_id))
         self._transmit(body, address)
+        if twice:
+            self._loop.call_later(_copy_seconds, self._copy, message_id)
         return future
+
+    def _copy(self, msg_id: bytes) -> None:
+        _, call = self._outstanding.get(msg_id, (None, None))
+        if call is not None:
+            self._transmit(call.body, call.address)
 
     def _timeout(self, msg_id: bytes) -> None:
         _, call = self._outstanding[msg_id]
@@ -431,6 +487,7 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         self.lost.pop(peer.address, None)
         self.lost[peer.address] = None
         _shorten(self.lost, seeds_max)
+        self.check_stale()  # Where one died others may have: the more are lost, the more are looked for.
         if not self.contacts:
             self._quarantine.clear()  # With nobody left the trouble is rather ours.
 
@@ -441,7 +498,7 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
 
 
 def answer_of(call: asyncio.Future[Result]) -> Any:
-    """What was answered (`Found`, `Stored`, an address), `None` when nothing was, or nothing sensible."""
+    """What was answered (`Found`, `Stored`, `Present`), `None` when nothing was, or nothing sensible."""
     return None if call.cancelled() else call.result()[1]
 
 

@@ -1,7 +1,7 @@
 """The routing table: kademlia's buckets, with its reach exact and its side effects taken out."""
 
-import heapq
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from kademlia.node import Node
@@ -13,6 +13,8 @@ from foundation.limits import contacts_max
 
 BUCKET_SIZE = 20
 """Kademlia's k: contacts per bucket."""
+
+_distance = itemgetter(0)
 
 
 class Contact(Node):  # type: ignore[misc]
@@ -68,18 +70,38 @@ class Table(RoutingTable):  # type: ignore[misc]
         if len(self) >= contacts_max and node.id not in bucket.nodes:
             return None
         while not bucket.add_node(node):
-            if not bucket.has_in_range(self.node) and bucket.depth() % 5 == 0:
+            if not self._splits(bucket):
                 oldest: Contact = bucket.head()
                 return oldest
             self.split_bucket(self.get_bucket_for(node))
             bucket = self._bucket(node)
         return None
 
+    def wants(self, node_id: NodeId) -> bool:
+        """Whether a node that is not in the table would find room there, its bucket split if need be."""
+        bucket = self._bucket(Node(node_id))
+        return len(self) < contacts_max and (len(bucket) < self.ksize or self._splits(bucket))
+
+    def oldest_beside(self, node_id: NodeId) -> Contact | None:
+        """The contact not heard for longest in the bucket of this id."""
+        bucket = self._bucket(Node(node_id))
+        return bucket.head() if len(bucket) else None
+
     def find_neighbors(self, node: Any, k: int | None = None, exclude: Any = None) -> list[Contact]:
-        near = (contact for contact in self if contact.id != node.id)
+        target = node.long_id
+        near = [(contact.long_id ^ target, contact) for bucket in self.buckets for contact in bucket.nodes.values()]
+        near.sort(key=_distance)
+        found = [contact for distance, contact in near[: (k or self.ksize) + 2] if distance]
         if exclude is not None:
-            near = (contact for contact in near if contact.id != exclude.id and not contact.same_home_as(exclude))
-        return heapq.nsmallest(k or self.ksize, near, key=node.distance_to)
+            found = [contact for contact in found if contact.id != exclude.id and not contact.same_home_as(exclude)]
+        return found[: k or self.ksize]
+
+    def _splits(self, bucket: KBucket) -> bool:
+        """Kademlia's rule with b = 5: buckets with us in range, and those at depths that are no multiple of 5."""
+        if bucket.has_in_range(self.node):
+            return True
+        numbers = [contact.long_id for contact in bucket.nodes.values()]
+        return bool((160 - (min(numbers) ^ max(numbers)).bit_length()) % 5)
 
     def _bucket(self, node: Any) -> KBucket:
         return self.buckets[self.get_bucket_for(node)]

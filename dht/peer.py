@@ -63,10 +63,14 @@ def distance(one: bytes, other: bytes) -> int:
     return int.from_bytes(one, "big") ^ int.from_bytes(other, "big")
 
 
-@lru_cache(ips_cached_max)
 def means_the_same(ip: str, to: str) -> bool:
     """Whether an ip means the same machine to us as to the node at the ip `to`: loopback is everybody's own."""
-    return is_loopback(to) or not is_loopback(ip)
+    return not _is_loopback(ip) or _is_loopback(to)
+
+
+@lru_cache(ips_cached_max)
+def _is_loopback(ip: str) -> bool:
+    return is_loopback(ip)
 
 
 @lru_cache(ips_cached_max)

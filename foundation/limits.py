@@ -310,6 +310,12 @@ leases_per_sender_max = 1024
 claims_per_producer_max = 4
 """Owners which claim the same producer id, as after a publisher came back elsewhere; the highest ranks are kept."""
 
+ids_certified_max = 4096
+"""Pairs of producer id and key whose hash is remembered, which takes 3 µs and is asked with every comparison."""
+
+lone_announcements_max = 50
+"""Own producers with a lease each; more of them hold by one lease of the node, at a tenth of the traffic."""
+
 announcements_max = 1024
 """Own producers; what the other nodes would hold of one owner."""
 
@@ -318,6 +324,9 @@ contacts_max = 1024
 
 contacts_per_reply_max = 20
 """Nearest contacts in an answer: one bucket, 900 bytes with IPv6."""
+
+contacts_per_store_max = 8
+"""Nearest contacts beside a newer record in the answer to a store: 870 bytes with IPv6."""
 
 calls_outstanding_max = 1024
 """RPCs awaiting their answers: 5,000 a second end within 0.2 s, and each costs under 1 KB."""

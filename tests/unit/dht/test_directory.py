@@ -14,11 +14,12 @@ import uvloop
 from dht.directory import Directory
 from dht.envelope import Envelope
 from dht.lease import producer_key
-from dht.messages import Answer, build_answer, build_request, pack_found, pack_stored, parse
+from dht.messages import Request, build_answer, build_request, pack_found, pack_present, pack_stored, parse
+from dht.presence import prove
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.errors import LocalError
-from foundation.identity import NodeKey
+from foundation.identity import node_id
 from tests.sim.virtual import VirtualLoop
 from tests.unit.dht.samples import PRODUCER, SECRET, SWARM, announcement, lease, node_key
 
@@ -127,20 +128,30 @@ class Stage:
     def run(self, coroutine: Any) -> Any:
         return self.loop.run_until_complete(coroutine)
 
-    async def answer_for(self, seconds: float, key: NodeKey | None = None) -> None:
+    async def answer_for(self, seconds: float) -> None:
         """Plays the other node: answers every request."""
         end = self.loop.time() + seconds
         while self.loop.time() < end:
             for data, address in self.sent[:]:
                 request = parse(Envelope(SWARM, [SECRET]).open(data, self.wall_ms))
-                if address == THERE and not isinstance(request, Answer):
-                    result = [b"\xc0\0\2\1", 7400] if request.method == "ping" else self.result(request.method)
-                    self.say(build_answer(request.id, (key or self.key).public, result))
+                if address == THERE and isinstance(request, Request):
+                    self.say(build_answer(request.id, self.id, self.answer_to(request)))
             del self.sent[:]
             await asyncio.sleep(0.005)
 
+    def answer_to(self, request: Request) -> Any:
+        if request.method != "ping":
+            return self.result(request.method)
+        nonce, asked = request.arguments
+        seen = ("192.0.2.1", 7400)
+        return pack_present(seen, self.key.public, prove(self.key, nonce, self.directory.id, self.id, asked, seen))
+
     def say(self, body: bytes) -> None:
         self.directory.datagram_received(Envelope(SWARM, [SECRET]).seal(body, self.wall_ms), THERE)
+
+    @property
+    def id(self) -> bytes:
+        return node_id(SWARM, self.key.public)
 
     @property
     def wall_ms(self) -> int:
@@ -234,7 +245,7 @@ def test_a_lease_stored_with_us_meanwhile_ends_the_belief(joined: Stage) -> None
     old, new = (lease(2, seq=seq, issued_ms=joined.wall_ms) for seq in (1, 2))
     joined.result = lambda method: pack_found([old.record], [])
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == old
-    joined.say(build_request(b"12345678", joined.key.public, "store", new.key, new.record))
+    joined.say(build_request(b"12345678", joined.id, "store", new.record, 0))
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) == new
 
 
@@ -292,7 +303,7 @@ def test_more_lookups_than_the_bound_are_answered_from_what_we_hold(
 ) -> None:
     monkeypatch.setattr("dht.directory.lookups_max", 0)
     held = lease(2, issued_ms=joined.wall_ms)
-    joined.say(build_request(b"12345678", joined.key.public, "store", held.key, held.record))
+    joined.say(build_request(b"12345678", joined.id, "store", held.record, 0))
     assert joined.run(joined.directory.find(PRODUCER)) == held
     assert joined.directory.stats()["lookups_refused"] == 1
 

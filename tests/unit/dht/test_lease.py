@@ -1,3 +1,4 @@
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -89,7 +90,7 @@ def test_a_lease_of_more_than_512_bytes_is_refused_whoever_signed_it(owner: int)
         *[(3, value) for value in (b"", bytes(31), bytes(33), bytes(32), None)],
         *[(number, value) for number in (4, 5, 6) for value in (-1, 2**63, 1.0, None, True, "1")],
         *[(7, value) for value in (0, -1, 61, 2**40, 45.0, None, True)],
-        *[(8, value) for value in (-1, 1, 2, 255, None, False)],
+        *[(8, value) for value in (-1, 1, 3, 4, 255, None, False)],
         *[(9, value) for value in ([], None, {}, b"", [[b"\x7f\0\0\1", 0]], [[b"\x7f\0\0\1", 5]] * 5, ["127.0.0.1:5"])],
         *[(10, value) for value in (b"", bytes(31), bytes(33), None, "x" * 32)],
         *[(11, value) for value in ("ftp://x", "http://", "http://a b", "http://a\r\nX: y", "http://u@h", None, b"http://x",
@@ -101,6 +102,14 @@ def test_a_field_out_of_its_bounds_is_refused_though_signed(item: int, value: An
     body[item] = value
     with pytest.raises(RemoteError):
         decode(signed(body))
+
+
+@pytest.mark.parametrize(("flags", "ttl", "good"), [(0, 60, True), (0, 61, False), (2, 600, True), (2, 601, False)])
+def test_a_bound_lease_may_last_ten_minutes_and_no_other_more_than_one(flags: int, ttl: int, good: bool) -> None:
+    body = body_of(lease().record)
+    body[7], body[8] = ttl, flags
+    with contextlib.nullcontext() if good else pytest.raises(RemoteError):
+        assert decode(signed(body)).bound == bool(flags)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgpack
 import pytest
@@ -23,14 +22,15 @@ from dht.messages import (
     build_answer,
     build_request,
     pack_found,
-    pack_observed,
+    pack_present,
     parse,
     parse_found,
-    parse_observed,
+    parse_present,
     parse_stored,
 )
 from dht.overlay import QUARANTINE_SECONDS, Overlay, answer_of
-from dht.peer import Peer
+from dht.peer import Peer, pack_address
+from dht.presence import prove
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.identity import NodeKey, node_id, swarm_id
@@ -44,8 +44,21 @@ KEY = producer_key(SWARM, PRODUCER)
 WALL = int(EPOCH * 1000)
 
 
+NONCE = b"n" * 16
+HERE_ADDRESS = ("192.0.2.1", 7400)
+PING = (NONCE, pack_address(HERE_ADDRESS))
+
+
 def id_of(key: NodeKey) -> bytes:
     return node_id(SWARM, key.public)
+
+
+def present(ping: Request, key: NodeKey, address: Address, seen: Address = HERE_ADDRESS) -> bytes:
+    """The true answer of a node at an address to a ping which the overlay sent it."""
+    nonce, asked = ping.arguments
+    assert asked == address
+    signature = prove(key, nonce, id_of(HERE), id_of(key), asked, seen)
+    return build_answer(ping.id, id_of(key), pack_present(seen, key.public, signature))
 
 
 class Stage:
@@ -63,7 +76,7 @@ class Stage:
             loop=loop,
             wall_clock=loop.wall_clock,
             rng=random.Random(1),
-            swarm_key=SECRET,
+            swarm_keys=[SECRET],
         )
 
     def pass_time(self, seconds: float) -> None:
@@ -86,26 +99,26 @@ class Stage:
         del self.sent[:]
         return messages
 
-    def ask(self, method: Method, *arguments: bytes, key: NodeKey = THERE, address: Address = ADDRESS) -> Any:
+    def ask(self, method: Method, *arguments: Any, key: NodeKey = THERE, address: Address = ADDRESS) -> Any:
         """The result of a request, `None` when there was no answer."""
         message_id = self.asked.to_bytes(8, "big")
-        said = self.receive(build_request(message_id, key.public, method, *arguments), address)
+        said = self.receive(build_request(message_id, id_of(key), method, *(arguments or PING)), address)
         answers = [message for message in said if isinstance(message, Answer)]
         if not answers:
             return None
         (answer,) = answers
-        assert (answer.id, answer.public) == (message_id, HERE.public)
+        assert (answer.id, answer.sender) == (message_id, id_of(HERE))
         return answer.result
 
-    def store(self, offered: Lease, key: NodeKey = THERE) -> tuple[Outcome, bytes | None]:
-        stored = parse_stored(self.ask("store", offered.key, offered.record, key=key))
+    def store(self, offered: Lease, owner: int = 2) -> tuple[Outcome, bytes | None]:
+        stored = parse_stored(self.ask("store", offered.record, 0, key=node_key(owner)))
         return stored.outcome, stored.newer
 
     def introduce(self, key: NodeKey, address: Address = ADDRESS) -> None:
         """A node asks, is asked back, answers, and is a contact."""
-        said = self.receive(build_request(b"hello..." , key.public, "ping"), address)  # fmt: skip
+        said = self.receive(build_request(b"hello..." , id_of(key), "ping", *PING), address)  # fmt: skip
         (check,) = [message for message in said if isinstance(message, Request)]
-        self.receive(build_answer(check.id, key.public, pack_observed(("192.0.2.1", 7400))), address)
+        self.receive(present(check, key, address), address)
 
 
 @pytest.fixture
@@ -117,7 +130,7 @@ def stage() -> Iterator[Stage]:
 
 
 def test_a_ping_is_answered_with_the_address_it_came_from(stage: Stage) -> None:
-    assert parse_observed(stage.ask("ping")) == ADDRESS
+    assert parse_present(stage.ask("ping")).observed == ADDRESS
 
 
 def test_a_stranger_is_asked_back_and_comes_in_by_its_answer(stage: Stage) -> None:
@@ -135,22 +148,23 @@ def test_a_stranger_that_never_answers_stays_out_and_leaves_nothing_behind(stage
 
 
 def test_a_duplicate_request_is_answered_once(stage: Stage) -> None:
-    datagram = stage.seal(build_request(b"12345678", THERE.public, "ping"))
+    datagram = stage.seal(build_request(b"12345678", id_of(THERE), "ping", *PING))
     for _ in range(3):
         stage.overlay.datagram_received(datagram, ADDRESS)
     assert [type(message) for message in stage.taken()].count(Answer) == 1
 
 
 def test_a_retransmitted_request_is_answered_again(stage: Stage) -> None:
-    body = build_request(b"12345678", THERE.public, "ping")
+    body = build_request(b"12345678", id_of(THERE), "ping", *PING)
     assert any(isinstance(message, Answer) for message in stage.receive(body))
     assert any(isinstance(message, Answer) for message in stage.receive(body))
 
 
 @pytest.mark.parametrize("method", ["ping", "find_node", "find_value", "store"])
 def test_a_request_truncated_at_any_length_gets_no_answer(stage: Stage, method: Method) -> None:
-    arguments = {"ping": (), "find_node": (KEY,), "find_value": (KEY,), "store": (KEY, lease(issued_ms=WALL).record)}
-    body = build_request(b"12345678", THERE.public, method, *arguments[method])
+    record = lease(2, issued_ms=WALL).record
+    arguments = {"ping": PING, "find_node": (KEY, 8), "find_value": (KEY, 20), "store": (record, 8)}
+    body = build_request(b"12345678", id_of(THERE), method, *arguments[method])
     datagram = stage.seal(body)
     for length in range(len(datagram)):
         stage.overlay.datagram_received(datagram[:length], ADDRESS)
@@ -161,7 +175,7 @@ def test_a_request_truncated_at_any_length_gets_no_answer(stage: Stage, method: 
 
 
 def test_a_forged_request_gets_no_answer(stage: Stage) -> None:
-    body = build_request(b"12345678", THERE.public, "ping")
+    body = build_request(b"12345678", id_of(THERE), "ping", *PING)
     for envelope in (Envelope(SWARM, [b"x" * 32]), Envelope(SWARM), Envelope(swarm_id("other", SECRET), [SECRET])):
         stage.overlay.datagram_received(envelope.seal(body, stage.overlay.wall_ms()), ADDRESS)
     assert stage.sent == []
@@ -169,13 +183,15 @@ def test_a_forged_request_gets_no_answer(stage: Stage) -> None:
 
 
 def test_an_oversized_datagram_gets_no_answer(stage: Stage) -> None:
-    stage.overlay.datagram_received(stage.seal(build_request(b"12345678", THERE.public, "ping")) + bytes(1300), ADDRESS)
-    assert stage.receive(msgpack.packb([0, b"12345678", THERE.public, 0, "store", [KEY, bytes(1000)]])) == []
+    stage.overlay.datagram_received(
+        stage.seal(build_request(b"12345678", id_of(THERE), "ping", *PING)) + bytes(1300), ADDRESS
+    )
+    assert stage.receive(msgpack.packb([0, b"12345678", id_of(THERE), b"", 3, [bytes(1000), 0]])) == []
 
 
 def test_a_wrong_clock_is_told_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     for offset in (-31_000, 31_000, 10**7):
-        body = build_request(b"12345678", THERE.public, "ping")
+        body = build_request(b"12345678", id_of(THERE), "ping", *PING)
         stage.overlay.datagram_received(stage.envelope.seal(body, WALL + offset), ADDRESS)
     assert stage.sent == []
     assert stage.overlay.counters["datagrams_skewed"] == 3
@@ -193,15 +209,15 @@ def test_our_own_datagrams_are_dropped(stage: Stage) -> None:
 
 @given(
     kind=st.sampled_from([0, 1, 2, None]),
-    method=st.sampled_from(["ping", "find_node", "find_value", "store", "stun", "__init__", ""]),
+    method=st.sampled_from([0, 1, 2, 3, 4, -1, "ping", "__init__", None]),
     arguments=st.lists(
         st.none() | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=30) | st.binary(min_size=20, max_size=20),
         max_size=3,
     ),
 )
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_members_say_nothing_raises(stage: Stage, kind: Any, method: str, arguments: list[Any]) -> None:
-    body = msgpack.packb([kind, b"12345678", THERE.public, 0, method, arguments])
+def test_whatever_members_say_nothing_raises(stage: Stage, kind: Any, method: Any, arguments: list[Any]) -> None:
+    body = msgpack.packb([kind, b"12345678", id_of(THERE), b"", method, arguments])
     stage.receive(body[:body_bytes_max])
 
 
@@ -210,21 +226,21 @@ def test_contacts_are_named_to_whoever_asks_but_not_the_asker_itself(stage: Stag
     for number, address in others.items():
         stage.introduce(node_key(number), address)
     stage.introduce(THERE)
-    named = parse_found(stage.ask("find_node", KEY)).peers
+    named = parse_found(stage.ask("find_node", KEY, 20)).peers
     assert set(named) == {Peer(id_of(node_key(number)), address) for number, address in others.items()}
 
 
 def test_loopback_contacts_are_named_on_the_same_machine_alone(stage: Stage) -> None:
     stage.introduce(node_key(3), ("127.0.0.1", 7403))
-    assert parse_found(stage.ask("find_node", KEY)).peers == ()
-    assert len(parse_found(stage.ask("find_node", KEY, address=("127.0.0.1", 7404))).peers) == 1
+    assert parse_found(stage.ask("find_node", KEY, 20)).peers == ()
+    assert len(parse_found(stage.ask("find_node", KEY, 20, address=("127.0.0.1", 7404))).peers) == 1
 
 
 def test_a_lease_is_stored_and_found(stage: Stage) -> None:
     offered = lease(2, issued_ms=WALL)
     assert stage.store(offered) == (Outcome.STORED, None)
-    assert parse_found(stage.ask("find_value", KEY)).records == (offered.record,)
-    assert parse_found(stage.ask("find_node", KEY)).records == ()
+    assert parse_found(stage.ask("find_value", KEY, 20)).records == (offered.record,)
+    assert parse_found(stage.ask("find_node", KEY, 20)).records == ()
 
 
 def test_a_duplicate_lease_is_acknowledged(stage: Stage) -> None:
@@ -241,8 +257,8 @@ def test_a_stale_lease_is_answered_with_the_newer_one(stage: Stage) -> None:
 def test_a_lower_claim_of_another_owner_is_kept_and_answered_with_the_higher(stage: Stage) -> None:
     higher, lower = lease(2, epoch=2, issued_ms=WALL), lease(3, epoch=1, issued_ms=WALL)
     stage.store(higher)
-    assert stage.store(lower) == (Outcome.STORED, higher.record)
-    assert parse_found(stage.ask("find_value", KEY)).records == (higher.record, lower.record)
+    assert stage.store(lower, owner=3) == (Outcome.STORED, higher.record)
+    assert parse_found(stage.ask("find_value", KEY, 20)).records == (higher.record, lower.record)
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -250,7 +266,7 @@ def test_of_conflicting_leases_one_wins_in_either_order(stage: Stage, first: int
     pair = [lease(2, url="http://a", issued_ms=WALL), lease(2, url="http://b", issued_ms=WALL)]
     stage.store(pair[first])
     stage.store(pair[1 - first])
-    assert parse_found(stage.ask("find_value", KEY)).records == (max(pair, key=lambda each: each.rank).record,)
+    assert parse_found(stage.ask("find_value", KEY, 20)).records == (max(pair, key=lambda each: each.rank).record,)
 
 
 @pytest.mark.parametrize(
@@ -263,20 +279,19 @@ def test_of_conflicting_leases_one_wins_in_either_order(stage: Stage, first: int
         lease(2, issued_ms=WALL).record[:-1] + b"\0",
         lease(2, issued_ms=WALL - 45_000).record,
         lease(2, issued_ms=WALL + 10_000).record,
-        lease(2, issued_ms=WALL, producer_id=UUID(int=7)).record,
     ],
 )
 def test_a_lease_not_to_be_believed_is_refused(stage: Stage, record: bytes) -> None:
-    assert parse_stored(stage.ask("store", KEY, record)).outcome is Outcome.REFUSED
-    assert parse_found(stage.ask("find_value", KEY)).records == ()
+    assert parse_stored(stage.ask("store", record, 0)).outcome is Outcome.REFUSED
+    assert parse_found(stage.ask("find_value", KEY, 20)).records == ()
 
 
 def test_a_lease_is_no_longer_told_once_it_is_over(stage: Stage) -> None:
     stage.store(lease(2, issued_ms=WALL))
     stage.pass_time(44)
-    assert parse_found(stage.ask("find_value", KEY)).records
+    assert parse_found(stage.ask("find_value", KEY, 20)).records
     stage.pass_time(1)
-    assert not parse_found(stage.ask("find_value", KEY)).records
+    assert not parse_found(stage.ask("find_value", KEY, 20)).records
 
 
 def test_a_lease_far_from_us_is_refused(stage: Stage) -> None:
@@ -294,7 +309,7 @@ def test_a_lease_far_from_us_is_refused(stage: Stage) -> None:
 def call_and_take(stage: Stage, method: Method = "ping") -> tuple[asyncio.Future[Any], Request]:
     peer = Peer(id_of(THERE), ADDRESS)
     overlay = stage.overlay
-    call = overlay.ping(ADDRESS, peer.id) if method == "ping" else overlay.find(peer, KEY, method == "find_value")
+    call = overlay.ping(ADDRESS, peer.id) if method == "ping" else overlay.find(peer, KEY, method == "find_value", 20)
     (request,) = stage.taken()
     assert isinstance(request, Request)
     return call, request
@@ -302,8 +317,8 @@ def call_and_take(stage: Stage, method: Method = "ping") -> tuple[asyncio.Future
 
 def test_an_answer_ends_its_call(stage: Stage) -> None:
     call, request = call_and_take(stage)
-    stage.receive(build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7))))
-    assert answer_of(call) == ("192.0.2.1", 7)
+    stage.receive(present(request, THERE, ADDRESS, ("192.0.2.1", 7)))
+    assert answer_of(call).observed == ("192.0.2.1", 7)
     assert stage.overlay.observed == ("192.0.2.1", 7)
     assert stage.overlay.calls == 0
 
@@ -319,39 +334,78 @@ def test_a_request_is_sent_twice_and_then_given_up(stage: Stage) -> None:
 def test_an_answer_to_the_second_try_counts(stage: Stage) -> None:
     call, request = call_and_take(stage)
     stage.pass_time(0.3)
-    stage.receive(build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7))))
-    assert answer_of(call) == ("192.0.2.1", 7)
+    stage.receive(present(request, THERE, ADDRESS, ("192.0.2.1", 7)))
+    assert answer_of(call).observed == ("192.0.2.1", 7)
 
 
 def test_a_duplicate_and_a_late_answer_change_nothing(stage: Stage) -> None:
     call, request = call_and_take(stage)
-    answer = build_answer(request.id, THERE.public, pack_observed(("192.0.2.1", 7)))
+    answer = present(request, THERE, ADDRESS, ("192.0.2.1", 7))
     for _ in range(3):
         stage.receive(answer)
-    assert answer_of(call) == ("192.0.2.1", 7)
+    assert answer_of(call).observed == ("192.0.2.1", 7)
     late, other = call_and_take(stage)
     stage.pass_time(10)
-    stage.receive(build_answer(other.id, THERE.public, pack_observed(("192.0.2.1", 7))))
+    stage.receive(present(other, THERE, ADDRESS))
     assert answer_of(late) is None
 
 
 def test_an_answer_from_another_address_is_dropped(stage: Stage) -> None:
     call, request = call_and_take(stage)
-    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)), ("192.0.2.66", 7400))
+    stage.receive(present(request, THERE, ADDRESS), ("192.0.2.66", 7400))
     assert not call.done()
 
 
 def test_an_answer_nobody_asked_for_is_dropped(stage: Stage) -> None:
-    stage.receive(build_answer(b"12345678", THERE.public, pack_observed(ADDRESS)))
+    stage.receive(build_answer(b"12345678", id_of(THERE), pack_found([], [])))
     assert stage.overlay.contacts == 0
     assert stage.overlay.counters["datagrams_dropped"] == 1
 
 
 def test_an_answer_of_another_node_at_the_address_ends_the_call_without_one(stage: Stage) -> None:
     call, request = call_and_take(stage)
-    stage.receive(build_answer(request.id, node_key(3).public, pack_observed(ADDRESS)))
+    said = stage.receive(present(request, node_key(3), ADDRESS))
     assert answer_of(call) is None
+    (check,) = [message for message in said if isinstance(message, Request)]
+    stage.receive(present(check, node_key(3), ADDRESS))
     assert stage.overlay.nearest(KEY) == [Peer(id_of(node_key(3)), ADDRESS)]
+
+
+def test_a_lease_is_stored_by_its_owner_alone(stage: Stage) -> None:
+    assert stage.store(lease(2, issued_ms=WALL), owner=3) == (Outcome.REFUSED, None)
+
+
+def test_a_node_that_shows_another_s_id_does_not_come_in(stage: Stage) -> None:
+    """It has the swarm's key, but not that of the id: it can neither answer the ping nor use another's answer."""
+    said = stage.receive(build_request(b"12345678", id_of(THERE), "ping", *PING))
+    (check,) = [message for message in said if isinstance(message, Request)]
+    nonce, asked = check.arguments
+    impostor = node_key(9)
+    for public, signature in (
+        (THERE.public, prove(impostor, nonce, id_of(HERE), id_of(THERE), asked, HERE_ADDRESS)),
+        (impostor.public, prove(impostor, nonce, id_of(HERE), id_of(THERE), asked, HERE_ADDRESS)),
+        (THERE.public, prove(THERE, b"o" * 16, id_of(HERE), id_of(THERE), asked, HERE_ADDRESS)),
+        (THERE.public, prove(THERE, nonce, id_of(impostor), id_of(THERE), asked, HERE_ADDRESS)),
+        (THERE.public, prove(THERE, nonce, id_of(HERE), id_of(THERE), ("192.0.2.66", 1), HERE_ADDRESS)),
+    ):
+        stage.overlay.ping(ADDRESS, id_of(THERE))
+        latest = stage.taken()[-1]
+        assert isinstance(latest, Request)
+        stage.receive(build_answer(latest.id, id_of(THERE), pack_present(HERE_ADDRESS, public, signature)))
+        stage.receive(build_answer(check.id, id_of(THERE), pack_present(HERE_ADDRESS, public, signature)))
+    assert stage.overlay.contacts == 0
+    stage.introduce(THERE)
+    assert stage.overlay.contacts == 1
+
+
+def test_whom_the_table_has_no_room_for_is_not_asked_back(stage: Stage) -> None:
+    far = [key for key in map(node_key, range(10, 1200)) if (id_of(key)[0] ^ stage.overlay.id[0]) >> 7]
+    for number, key in enumerate(far):
+        said = stage.receive(build_request(b"12345678", id_of(key), "ping", *PING), ("192.0.2.9", number + 1))
+        for check in (message for message in said if isinstance(message, Request)):
+            stage.receive(present(check, key, ("192.0.2.9", number + 1)), ("192.0.2.9", number + 1))
+    counts = stage.overlay.counters
+    assert counts["calls"] == stage.overlay.contacts < len(far)
 
 
 @pytest.mark.parametrize(
@@ -359,17 +413,17 @@ def test_an_answer_of_another_node_at_the_address_ends_the_call_without_one(stag
 )
 def test_a_malformed_answer_ends_the_call_without_one(stage: Stage, result: Any) -> None:
     call, request = call_and_take(stage, "find_value")
-    stage.receive(build_answer(request.id, THERE.public, result))
+    stage.receive(build_answer(request.id, id_of(THERE), result))
     assert call.result() == (False, None)
-    assert stage.overlay.calls == len(stage.overlay._checking) == 1
+    assert stage.overlay.calls == len(stage.overlay._checking) == 0
 
 
 @given(result=st.recursive(st.none() | st.integers(0, 2**64 - 1) | st.binary() | st.text(), st.lists, max_leaves=6))
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_answered_nothing_raises_and_the_call_ends(stage: Stage, result: Any) -> None:
-    call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, True)
+    call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, True, 20)
     request = stage.taken()[-1]
-    stage.receive(build_answer(request.id, THERE.public, result))
+    stage.receive(build_answer(request.id, id_of(THERE), result))
     assert call.done()
     assert stage.overlay.calls == len(stage.overlay._checking)
 
@@ -377,7 +431,7 @@ def test_whatever_is_answered_nothing_raises_and_the_call_ends(stage: Stage, res
 def test_a_cancelled_call_leaves_nothing_behind(stage: Stage) -> None:
     call, request = call_and_take(stage)
     call.cancel()
-    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)))
+    stage.receive(present(request, THERE, ADDRESS))
     assert stage.overlay.calls == 0
     stage.pass_time(5)
     assert stage.taken() == []
@@ -414,7 +468,7 @@ def test_one_lost_call_does_not_end_a_contact(stage: Stage) -> None:
     stage.pass_time(0.55)
     assert stage.overlay.contacts == 1
     check = stage.taken()[-1]
-    stage.receive(build_answer(check.id, THERE.public, pack_observed(ADDRESS)))
+    stage.receive(present(check, THERE, ADDRESS))
     stage.pass_time(5)
     assert stage.overlay.contacts == 1
 
@@ -444,8 +498,8 @@ def test_a_lost_node_is_not_worth_asking_for_a_while_though_others_name_it(stage
     for pause, expected in ((0, 1), (QUARANTINE_SECONDS, 2)):
         stage.pass_time(pause)
         stage.taken()
-        call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, False)
-        stage.receive(build_answer(stage.taken()[-1].id, THERE.public, gossip))
+        call = stage.overlay.find(Peer(id_of(THERE), ADDRESS), KEY, False, 20)
+        stage.receive(build_answer(stage.taken()[-1].id, id_of(THERE), gossip))
         assert len(answer_of(call).peers) == expected
 
 
@@ -462,10 +516,10 @@ def test_a_lost_node_that_speaks_again_is_a_contact_again(stage: Stage) -> None:
 
 def test_a_contact_keeps_its_address_for_as_long_as_it_answers_there(stage: Stage) -> None:
     stage.introduce(THERE)
-    said = stage.receive(build_request(b"12345678", THERE.public, "ping"), ("192.0.2.66", 1))
+    said = stage.receive(build_request(b"12345678", id_of(THERE), "ping", *PING), ("192.0.2.66", 1))
     assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ADDRESS)]
     (check,) = [message for message in said if isinstance(message, Request)]
-    stage.receive(build_answer(check.id, THERE.public, pack_observed(ADDRESS)))
+    stage.receive(present(check, THERE, ADDRESS))
     assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ADDRESS)]
 
 
@@ -480,7 +534,7 @@ def test_a_contact_which_moved_is_found_at_its_new_address_once_the_old_is_silen
 def test_loopback_contacts_named_from_afar_are_left_out(stage: Stage) -> None:
     call, request = call_and_take(stage, "find_node")
     peers = [Peer(id_of(node_key(3)), ("127.0.0.1", 22)), Peer(id_of(node_key(4)), ("192.0.2.4", 1))]
-    stage.receive(build_answer(request.id, THERE.public, pack_found([], peers)))
+    stage.receive(build_answer(request.id, id_of(THERE), pack_found([], peers)))
     assert answer_of(call).peers == (peers[1],)
 
 
@@ -492,8 +546,8 @@ def test_a_pause_of_our_own_loop_is_nobody_s_fault(stage: Stage) -> None:
     stage.loop.advance(3.0)
     stage.pass_time(0.01)
     assert not call.done()
-    stage.receive(build_answer(request.id, THERE.public, pack_observed(ADDRESS)))
-    assert answer_of(call) == ADDRESS
+    stage.receive(present(request, THERE, ADDRESS))
+    assert answer_of(call) is not None
 
 
 def test_stale_contacts_are_asked_whether_they_are_there(stage: Stage) -> None:
@@ -510,8 +564,8 @@ def test_our_address_is_the_one_most_others_see(stage: Stage) -> None:
         call = stage.overlay.ping(("192.0.2.9", number))
         seen = ("192.0.2.1", 7400) if number != 3 else ("192.0.2.1", 1)
         request = stage.taken()[-1]
-        stage.receive(build_answer(request.id, node_key(number).public, pack_observed(seen)), ("192.0.2.9", number))
-        assert answer_of(call) == seen
+        stage.receive(present(request, node_key(number), ("192.0.2.9", number), seen), ("192.0.2.9", number))
+        assert answer_of(call).observed == seen
     assert stage.overlay.observed == ("192.0.2.1", 7400)
 
 
@@ -537,7 +591,7 @@ def test_a_misspelt_name_is_an_error_and_no_rpc(stage: Stage) -> None:
 def test_the_packages_do_not_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         stage.introduce(THERE)
-        stage.ask("find_node", KEY)
+        stage.ask("find_node", KEY, 20)
         stage.overlay.ping(ADDRESS, id_of(THERE))
         stage.pass_time(10)
     assert [record for record in caplog.records if record.name.startswith(("kademlia", "rpcudp"))] == []
