@@ -36,8 +36,8 @@ unit: $(VENV)/installed-dev  ## The quick tests only
 e2e: chromium  ## The tests with real processes, clients and a browser
 	@$(BIN)/pytest tests/e2e
 
-bench: $(VENV)/installed-dev  ## What joining, forwarding and being idle cost on this machine
-	@for name in join forward idle; do echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit 1; done
+bench: $(VENV)/installed-dev  ## Measure everything on this machine, some of it beside other servers, into benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.results
 
 sim-dht: $(VENV)/installed-dev  ## A swarm of N nodes in virtual time: how quickly and surely producers are found
 	@$(BIN)/python -m tests.sim.sim_dht --nodes $(or $(N),1000) $(ARGS)
