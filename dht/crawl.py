@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 from dht.lookup import REPLICAS, Lookup
-from dht.overlay import Overlay, Result, answer_of
+from dht.overlay import Overlay
+from dht.overlay_calls import Result, answer_of
 from dht.peer import Peer
 
 

@@ -11,14 +11,23 @@ from dht.crawl import crawl
 from dht.joining import Joining
 from dht.lease import Announcement, Lease, producer_key, standing, validate
 from dht.lookup import Lookup
-from dht.overlay import Overlay, Result, answer_of
+from dht.overlay import Overlay
+from dht.overlay_calls import Result, answer_of
 from dht.peer import checked_address
+from dht.peers_file import KnownPeer
 from dht.producer_ids import node_lease_id
 from dht.spreading import Round, Spreading
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import NodeKey
-from foundation.limits import contacts_per_reply_max, dht_tasks_max, locations_cached_max, lookups_max
+from foundation.limits import (
+    contacts_per_reply_max,
+    dht_tasks_max,
+    locations_cached_max,
+    lookups_max,
+    peers_on_disk_max,
+    subnet_contacts_max,
+)
 from foundation.tasks import TaskScope
 
 CACHE_SECONDS = 5.0
@@ -40,8 +49,10 @@ class Directory:
 
     It has no socket: `send` takes a datagram and a numeric address, `datagram_received` what came with the first byte
     0xD5. `wall_clock` gives seconds since 1970, as leases count them; timers run on the loop's clock. `rng` should be a
-    `random.SystemRandom` outside of simulations, since message ids must not be guessed. Without a `swarm_key` the swarm
-    is open.
+    `random.SystemRandom` outside of simulations, since message ids must not be guessed. Without a `swarm_key` the
+    swarm is open; datagrams under `swarm_key_former` are accepted too, while a swarm changes its key. A `read_only`
+    node, which others cannot reach, finds and announces but answers nothing, so nobody takes it for a contact.
+    `subnet_max` bounds the contacts in one public subnet.
     """
 
     def __init__(
@@ -55,9 +66,14 @@ class Directory:
         rng: random.Random,
         swarm_key: bytes | None,
         swarm_key_former: bytes | None = None,
+        read_only: bool = False,
+        subnet_max: int | None = subnet_contacts_max,
     ) -> None:
         keys = [each for each in (swarm_key, swarm_key_former) if each]
-        self._overlay = Overlay(key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=keys)
+        self._overlay = Overlay(
+            key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=keys, read_only=read_only
+        )
+        self._overlay.router.subnet_max = subnet_max
         self._overlay.on_stored = self._forget_location
         self.id = self._overlay.id
         self.on_superseded: Callable[[Lease], None] = lambda lease: None
@@ -122,6 +138,15 @@ class Directory:
         else:
             self._join_in_background()
         return answered
+
+    @property
+    def peers(self) -> list[KnownPeer]:
+        """The contacts to keep over a restart (`peers_file.save_peers`), those heard last first."""
+        return self._overlay.known_peers()[:peers_on_disk_max]
+
+    def remember(self, peers: Sequence[KnownPeer]) -> None:
+        """Adds peers of before a restart: some of them are asked too whenever this node joins or is alone."""
+        self._joining.remember(peers)
 
     async def announce(self, announcement: Announcement) -> int:
         """Stores a lease with the nodes nearest to the producer, now and every 15 s until it is withdrawn.

@@ -6,10 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from dht.crawl import crawl
 from dht.lookup import REPLICAS, Lookup
-from dht.overlay import Overlay, Result, answer_of
+from dht.overlay import Overlay
+from dht.overlay_calls import Result, answer_of
 from dht.peer import Peer
+from dht.peers_file import KnownPeer
 from foundation.address import Address
-from foundation.limits import contacts_per_reply_max, join_pause_seconds_max, seeds_max
+from foundation.limits import (
+    contacts_per_reply_max,
+    join_pause_seconds_max,
+    peers_on_disk_max,
+    remembered_asked_max,
+    seeds_max,
+)
 
 _pause_seconds_min = 0.5
 _walks_on_joining = 5
@@ -28,14 +36,22 @@ class Joining:
         self._overlay = overlay
         self._rng = rng
         self._given: list[Address] = []
+        self._remembered: list[Address] = []
 
     @property
     def seeds(self) -> list[Address]:
-        return list(dict.fromkeys([*self._given, *self._overlay.lost]))
+        """Those of before a restart are many, so each time some others of them."""
+        some = self._rng.sample(self._remembered, min(remembered_asked_max, len(self._remembered)))
+        return list(dict.fromkeys([*self._given, *self._overlay.lost, *some]))
 
     def give(self, seeds: Sequence[Address]) -> None:
         """Adds addresses to join by, now and whenever nobody is left."""
         self._given = list(dict.fromkeys([*self._given, *seeds]))[:seeds_max]
+
+    def remember(self, peers: Sequence[KnownPeer]) -> None:
+        """Adds nodes that were contacts before a restart."""
+        addresses = dict.fromkeys([*self._remembered, *(peer.address for peer in peers)])
+        self._remembered = list(addresses)[:peers_on_disk_max]
 
     async def join(self) -> int:
         """Asks all seeds; when one answers, walks to our own id, so that our neighbours and we know each other.

@@ -1,4 +1,4 @@
-"""The Kademlia service: the one place, with `overlay_table`, where the `kademlia` and `rpcudp` packages are used.
+"""The Kademlia service; it, `overlay_calls` and `overlay_table` alone use the `kademlia` and `rpcudp` packages.
 
 Of the packages come the routing table, its nodes and buckets, the RPC handlers and the table of outstanding calls. Not
 run as they come are: the handoff of records to every new node (a storm in larger swarms), RPCs by attribute name, the
@@ -12,25 +12,21 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from kademlia.node import Node
-from kademlia.protocol import KademliaProtocol
 
-from dht.envelope import ClockSkew, Envelope
+from dht.envelope import ClockSkew
 from dht.lease import Lease, check, decode
 from dht.messages import (
-    MESSAGE_ID_BYTES,
     NONCE_BYTES,
     Answer,
     Method,
     Present,
     Request,
-    Retry,
     build_answer,
-    build_request,
     build_retry,
     pack_found,
     pack_present,
@@ -40,28 +36,25 @@ from dht.messages import (
     parse_present,
     parse_stored,
 )
+from dht.overlay_calls import Call, Calls, Result, shorten
 from dht.overlay_table import BUCKET_SIZE, Contact, Table
-from dht.patience import Patience
 from dht.peer import Peer, checked_address, means_the_same, pack_address
+from dht.peers_file import KnownPeer
 from dht.presence import check_presence, prove
-from dht.store import LeaseStore, Outcome
+from dht.store import Outcome
 from dht.tokens import TOKEN_SECRET_BYTES, AddressTokens
 from foundation.address import Address, format_address
 from foundation.errors import RemoteError
 from foundation.identity import NodeId, NodeKey, node_id
 from foundation.limits import (
-    calls_outstanding_max,
     checks_max,
     observers_max,
     quarantined_max,
     seeds_max,
-    tokens_max,
 )
 
 logger = logging.getLogger(__name__)
 
-for _name in ("kademlia", "rpcudp"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)  # They log each packet, and warn of each lost one.
 
 QUARANTINE_SECONDS = 30.0
 """A node that did not answer is not asked again when others name it; once it speaks again, its answer ends this."""
@@ -78,12 +71,6 @@ _silent_seconds = 300.0
 _stale_checks_max = 2
 """Of the stalest, at each refresh."""
 
-_copy_seconds = 0.01
-"""Between the two copies of a store that changes something: two losses in a row often come together."""
-
-_late_seconds = 0.1
-"""A timer as late as this fired after a pause of our own loop; answers may lie unread in the socket."""
-
 _parse_result: dict[Method, Callable[[Any], Any]] = {
     "ping": parse_present,
     "find_node": parse_found,
@@ -91,32 +78,8 @@ _parse_result: dict[Method, Callable[[Any], Any]] = {
     "store": parse_stored,
 }
 
-Result = tuple[bool, Any]
-"""Of a call: (True, what was answered), or (False, None): see `answer_of`."""
 
-
-@dataclass(slots=True)
-class _Call:
-    """A request under way; `node` is None while only an address is known. The package keeps it as its time-out."""
-
-    method: Method
-    arguments: tuple[Any, ...]
-    body: bytes
-    address: Address
-    node: NodeId | None
-    sent_at: float
-    give_up_at: float
-    timer: asyncio.TimerHandle
-    due: float
-    tries: int = 1
-    spared: bool = False
-    retried: bool = False
-
-    def cancel(self) -> None:
-        self.timer.cancel()
-
-
-class Overlay(KademliaProtocol):  # type: ignore[misc]
+class Overlay(Calls):
     """One node's part in the overlay. Nothing in here raises for what the network says; it counts."""
 
     def __init__(
@@ -129,50 +92,31 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         wall_clock: Callable[[], float],
         rng: random.Random,
         swarm_keys: Sequence[bytes],
+        read_only: bool = False,
     ) -> None:
-        self.id: NodeId = node_id(swarm, key.public)
-        super().__init__(Node(self.id), LeaseStore(), BUCKET_SIZE)
+        own_id = node_id(swarm, key.public)
+        super().__init__(own_id, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=swarm_keys)
         self.router = Table(self, BUCKET_SIZE, self.source_node)
-        self.patience = Patience()
-        self.counters: Counter[str] = Counter()
         self.on_stored: Callable[[bytes], None] = lambda key: None
         self.lost: dict[Address, None] = {}
         self._key = key
         self._swarm = swarm
-        self._send = send
-        self._loop = loop
-        self._wall_clock = wall_clock
-        self._rng = rng
-        self._envelope = Envelope(swarm, swarm_keys)
         self._address_tokens = None if swarm_keys else AddressTokens(rng.randbytes(TOKEN_SECRET_BYTES))
         self._quarantine: dict[NodeId, float] = {}
         self._checking: dict[NodeId, asyncio.Future[Result]] = {}
         self._observed: dict[NodeId, Address] = {}
-        self._tokens: dict[Address, bytes] = {}
-        self._closed = False
+        self._read_only = read_only
         self._skew_told = False
-
-    def __getattr__(self, name: str) -> Any:
-        """The package makes an RPC of every unknown name; here a misspelling is an error."""
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     @property
     def contacts(self) -> int:
         return len(self.router)
 
     @property
-    def calls(self) -> int:
-        """RPCs that await their answers."""
-        return len(self._outstanding)
-
-    @property
     def observed(self) -> Address | None:
         """Our address as most of the nodes we asked last see it."""
         ranked = Counter(self._observed.values()).most_common(1)
         return ranked[0][0] if ranked else None
-
-    def wall_ms(self) -> int:
-        return int(self._wall_clock() * 1000)
 
     # What is asked of others
 
@@ -199,21 +143,18 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         """Whether a contact has this address."""
         return any(contact.address == address for contact in self.router)
 
+    def known_peers(self) -> list[KnownPeer]:
+        """The contacts, those heard last first."""
+        gap = self._wall_clock() - self._loop.time()
+        heard = sorted(self.router, key=lambda contact: contact.heard_at, reverse=True)
+        return [KnownPeer(contact.public, contact.address, int(gap + contact.heard_at)) for contact in heard]
+
     def check_stale(self) -> None:
         """Asks the contacts that were silent for longest whether they are there."""
         horizon = self._loop.time() - _stale_seconds
         stale = sorted((contact for contact in self.router if contact.heard_at < horizon), key=lambda c: c.heard_at)
         for contact in stale[:_stale_checks_max]:
             self._check(Peer(contact.id, contact.address))
-
-    def close(self) -> None:
-        """Ends every call as unanswered; whatever arrives later is ignored."""
-        self._closed = True
-        for future, call in list(self._outstanding.values()):
-            call.cancel()
-            if not future.done():
-                future.set_result((False, None))
-        self._outstanding.clear()
 
     # What arrives
 
@@ -280,6 +221,8 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         known = self.router.contact(node.id)
         if known is not None:
             self._heard(known, (node.ip, node.port))
+        elif self.router.crowded((node.ip, node.port)):
+            return
         elif self.router.wants(node.id) or node.id in self._quarantine:
             self._check(Peer(node.id, (node.ip, node.port)))
         else:
@@ -287,14 +230,16 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             if oldest is not None and self._loop.time() - oldest.heard_at > _silent_seconds:
                 self._check(Peer(oldest.id, oldest.address))
 
-    def _admit(self, peer: Peer) -> None:
+    def _admit(self, peer: Peer, public: bytes) -> None:
         """The only way into the table, for a node that has just proved its id and this address."""
         self._quarantine.pop(peer.id, None)
         known = self.router.contact(peer.id)
         if known is not None:
             self._heard(known, peer.address)
+        elif self.router.crowded(peer.address):
+            self.counters["contacts_crowded"] += 1
         elif self.router.wants(peer.id):
-            self.router.add_contact(Contact(peer.id, peer.address, self._loop.time()))
+            self.router.add_contact(Contact(peer.id, peer.address, self._loop.time(), public))
 
     def _heard(self, contact: Contact, address: Address) -> None:
         """A contact keeps its address for as long as it answers there; whoever else shows its id must wait."""
@@ -305,6 +250,9 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             self._check(Peer(contact.id, contact.address))
 
     def _answer(self, request: Request, sender: Peer) -> None:
+        if self._read_only:
+            self.counters["requests_unheard"] += 1
+            return
         if self._address_tokens and not self._address_tokens.valid(request.token, sender.address, self._loop.time()):
             self.counters["requests_unproved"] += 1
             token = self._address_tokens.issue(sender.address, self._loop.time())
@@ -331,27 +279,14 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             self.patience.observe(self._loop.time() - call.sent_at)
         super()._accept_response(answer.id, result, sender.address)
 
-    def _ask_again(self, retry: Retry, sender: Peer) -> None:
-        """An open swarm's node wants to see that our address is ours before it answers."""
-        future, call = self._outstanding.get(retry.id, (None, None))
-        if future is None or future.done() or call.address != sender.address or call.retried:
-            raise RemoteError("a retry was not asked for")
-        call.retried = True
-        self._tokens.pop(call.address, None)
-        self._tokens[call.address] = retry.token
-        _shorten(self._tokens, tokens_max)
-        call.body = build_request(retry.id, self.id, call.method, *call.arguments, token=retry.token)
-        call.sent_at = self._loop.time()
-        self._transmit(call.body, call.address)
-
-    def _reviewed(self, result: Any, call: _Call, sender: Peer) -> Any:
+    def _reviewed(self, result: Any, call: Call, sender: Peer) -> Any:
         """Contacts that are of no use to us are left out, and our own address as others see it is noted."""
         if isinstance(result, Present):
             check_presence(result, self._swarm, call.arguments[0], self.id, sender.id, call.address)
-            self._admit(sender)
+            self._admit(sender, result.public)
             self._observed.pop(sender.id, None)
             self._observed[sender.id] = result.observed
-            _shorten(self._observed, observers_max)
+            shorten(self._observed, observers_max)
             return result
         self.welcome_if_new(Node(sender.id, *sender.address))
         return replace(result, peers=tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
@@ -388,76 +323,12 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
             self._skew_told = True
             logger.warning("the clock here and that of %s differ by over 30 s: check both", format_address(address))
 
-    # Calls: the package's table of outstanding ones, each with one retransmission and a quick end
+    # Nodes that do not answer
 
-    def _call(
-        self, method: Method, address: Address, node: NodeId | None, *arguments: Any, twice: bool = False
-    ) -> asyncio.Future[Result]:
-        future: asyncio.Future[Result] = self._loop.create_future()
-        if self._closed or len(self._outstanding) >= calls_outstanding_max:
-            self.counters["calls_refused"] += 1
-            future.set_result((False, None))
-            return future
-        self.counters["calls"] += 1
-        message_id = self._rng.randbytes(MESSAGE_ID_BYTES)
-        body = build_request(message_id, self.id, method, *arguments, token=self._tokens.get(address, b""))
-        now = self._loop.time()
-        due = now + self.patience.retransmit_seconds
-        timer = self._loop.call_at(due, self._timeout, message_id)
-        call = _Call(method, arguments, body, address, node, now, now + self.patience.give_up_seconds, timer, due)
-        self._outstanding[message_id] = (future, call)
-        future.add_done_callback(partial(self._forget, message_id))
-        self._transmit(body, address)
-        if twice:
-            self._loop.call_later(_copy_seconds, self._copy, message_id)
-        return future
-
-    def _copy(self, msg_id: bytes) -> None:
-        _, call = self._outstanding.get(msg_id, (None, None))
-        if call is not None:
-            self._transmit(call.body, call.address)
-
-    def _timeout(self, msg_id: bytes) -> None:
-        _, call = self._outstanding[msg_id]
-        now = self._loop.time()
-        if now > call.due + _late_seconds and not call.spared:
-            call.spared = True
-            self._rearm(msg_id, call, now + _late_seconds)
-        elif call.tries == 1:
-            call.tries = 2
-            self.counters["retransmissions"] += 1
-            self._transmit(call.body, call.address)
-            self._rearm(msg_id, call, max(call.give_up_at, now + self.patience.retransmit_seconds))
-        else:
-            self._fail(msg_id)
-
-    def _rearm(self, msg_id: bytes, call: _Call, due: float) -> None:
-        call.due = due
-        call.timer = self._loop.call_at(due, self._timeout, msg_id)
-
-    def _fail(self, msg_id: bytes) -> None:
-        future, call = self._outstanding.pop(msg_id)
-        call.cancel()
-        if not future.done():
-            future.set_result((False, None))
-        self.counters["calls_unanswered"] += 1
+    def _unanswered(self, call: Call, future: asyncio.Future[Result]) -> None:
         if call.node is not None:
             self._checked(call.node, future)
             self._strike(Peer(call.node, call.address), call.sent_at)
-
-    def _forget(self, msg_id: bytes, future: asyncio.Future[Result]) -> None:
-        """The caller was cancelled: nothing of its call is left behind."""
-        if (entry := self._outstanding.get(msg_id)) is not None and entry[0] is future:
-            entry[1].cancel()
-            del self._outstanding[msg_id]
-
-    def _transmit(self, body: bytes, address: Address) -> None:
-        try:
-            self._send(self._envelope.seal(body, self.wall_ms()), address)
-        except OSError:
-            self.counters["sends_failed"] += 1
-
-    # Nodes that do not answer
 
     def _check(self, peer: Peer) -> None:
         """Asks a node whether it is there, unless that is under way."""
@@ -486,7 +357,7 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
         self._shun(peer.id)
         self.lost.pop(peer.address, None)
         self.lost[peer.address] = None
-        _shorten(self.lost, seeds_max)
+        shorten(self.lost, seeds_max)
         self.check_stale()  # Where one died others may have: the more are lost, the more are looked for.
         if not self.contacts:
             self._quarantine.clear()  # With nobody left the trouble is rather ours.
@@ -494,15 +365,4 @@ class Overlay(KademliaProtocol):  # type: ignore[misc]
     def _shun(self, node: NodeId) -> None:
         self._quarantine.pop(node, None)
         self._quarantine[node] = self._loop.time() + QUARANTINE_SECONDS
-        _shorten(self._quarantine, quarantined_max)
-
-
-def answer_of(call: asyncio.Future[Result]) -> Any:
-    """What was answered (`Found`, `Stored`, `Present`), `None` when nothing was, or nothing sensible."""
-    return None if call.cancelled() else call.result()[1]
-
-
-def _shorten(mapping: dict[Any, Any], size_max: int) -> None:
-    """Drops what was put in first."""
-    while len(mapping) > size_max:
-        del mapping[next(iter(mapping))]
+        shorten(self._quarantine, quarantined_max)

@@ -7,9 +7,10 @@ from typing import Any
 from kademlia.node import Node
 from kademlia.routing import KBucket, RoutingTable
 
+from dht.subnets import subnet_of
 from foundation.address import Address
 from foundation.identity import NodeId
-from foundation.limits import contacts_max
+from foundation.limits import contacts_max, subnet_contacts_max
 
 BUCKET_SIZE = 20
 """Kademlia's k: contacts per bucket."""
@@ -20,8 +21,9 @@ _distance = itemgetter(0)
 class Contact(Node):  # type: ignore[misc]
     """A node in the table, when it was last heard (loop time), and how often it failed to answer since."""
 
-    def __init__(self, node_id: NodeId, address: Address, now: float) -> None:
+    def __init__(self, node_id: NodeId, address: Address, now: float, public: bytes = b"") -> None:
         super().__init__(node_id, *address)
+        self.public = public
         self.heard_at = now
         self.strikes = 0
         self.struck_at = float("-inf")
@@ -35,6 +37,9 @@ class Table(RoutingTable):  # type: ignore[misc]
     """What differs from the package: a contact at a bucket's very end is found again, neighbours are the exact ones,
     a full bucket's oldest contact is returned to be checked instead of pinged by a stray task, and there is a bound.
     """
+
+    subnet_max: int | None = subnet_contacts_max
+    """Contacts in one public subnet at most; `None` for any number."""
 
     def __iter__(self) -> Iterator[Contact]:
         for bucket in self.buckets:
@@ -81,6 +86,13 @@ class Table(RoutingTable):  # type: ignore[misc]
         """Whether a node that is not in the table would find room there, its bucket split if need be."""
         bucket = self._bucket(Node(node_id))
         return len(self) < contacts_max and (len(bucket) < self.ksize or self._splits(bucket))
+
+    def crowded(self, address: Address) -> bool:
+        """Whether the table has as many contacts in this address's public subnet as it may."""
+        subnet = subnet_of(address[0])
+        if subnet is None or self.subnet_max is None:
+            return False
+        return sum(subnet_of(contact.ip) == subnet for contact in self) >= self.subnet_max
 
     def oldest_beside(self, node_id: NodeId) -> Contact | None:
         """The contact not heard for longest in the bucket of this id."""

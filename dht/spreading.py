@@ -13,7 +13,8 @@ from functools import partial
 from dht.joining import Joining
 from dht.lease import Lease
 from dht.lookup import REPLICAS
-from dht.overlay import Overlay, Result, answer_of
+from dht.overlay import Overlay
+from dht.overlay_calls import Result, answer_of
 from dht.peer import Peer, distance
 from foundation.identity import NodeId
 from foundation.limits import announcements_max

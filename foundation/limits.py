@@ -367,6 +367,18 @@ tokens_max = 4096
 observers_max = 8
 """Nodes whose view of our address is kept, the latest: most of them have to agree."""
 
+peers_on_disk_max = 200
+"""Contacts kept over a restart: with half of them gone after a week the rest is still a hundred ways in."""
+
+peers_file_bytes_max = 16_384
+"""Of 200 peers with IPv6 addresses 70 bytes each, and their array."""
+
+remembered_asked_max = 16
+"""Remembered peers asked at one try to join; the next try asks others."""
+
+subnet_contacts_max = 8
+"""Contacts in one public /24 or /48, of a table of 100 to 200: an operator there can lie about little."""
+
 seeds_max = 64
 """Addresses to join by, given and remembered; the oldest remembered one makes room."""
 

@@ -28,7 +28,8 @@ from dht.messages import (
     parse_present,
     parse_stored,
 )
-from dht.overlay import QUARANTINE_SECONDS, Overlay, answer_of
+from dht.overlay import QUARANTINE_SECONDS, Overlay
+from dht.overlay_calls import answer_of
 from dht.peer import Peer, pack_address
 from dht.presence import prove
 from dht.store import Outcome
@@ -438,7 +439,7 @@ def test_a_cancelled_call_leaves_nothing_behind(stage: Stage) -> None:
 
 
 def test_calls_beyond_the_bound_end_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dht.overlay.calls_outstanding_max", 3)
+    monkeypatch.setattr("dht.overlay_calls.calls_outstanding_max", 3)
     calls = [stage.overlay.ping(("192.0.2.5", port)) for port in range(1, 6)]
     assert [call.done() for call in calls] == [False, False, False, True, True]
     assert stage.overlay.counters["calls_refused"] == 2
@@ -604,5 +605,5 @@ def test_nothing_but_the_overlay_imports_the_packages() -> None:
     importing = {
         file.name for file in files if re.search(r"^\s*(from|import) (kademlia|rpcudp)", file.read_text(), re.M)
     }
-    assert importing == {"overlay.py", "overlay_table.py"}
+    assert importing == {"overlay.py", "overlay_calls.py", "overlay_table.py"}
     assert not any("pickle" in file.read_text() for file in (root / "dht").glob("*.py"))
