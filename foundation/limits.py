@@ -233,8 +233,8 @@ plain_retransmission_packets_max = 128
 retransmission_gap_seconds_min = 0.02
 """Between two retransmissions of one packet, or the round trip if that is more: NACKs repeat what is under way."""
 
-retransmission_first_ratio = 0.8
-"""Of the last measured round trip, which varies: who asks sooner than so for a packet has not seen it go by yet."""
+retransmission_round_trip_ratio = 0.8
+"""Of the last measured round trip, which varies, is the shortest: who asks sooner for a packet has not seen it pass."""
 
 retransmission_share = 0.25
 """Of the bytes a consumer is sent it may have again: repairs 20 % loss, and bounds what a storm of NACKs costs."""

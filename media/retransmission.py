@@ -76,12 +76,16 @@ class Retransmitter:
 
     def _under_way(self, came_at: float, now: float) -> bool:
         """Whether it was asked for before it could arrive: it was late itself, as it was lost above and repaired."""
-        rtt_seconds = self._track.reception.rtt_seconds
-        return rtt_seconds is not None and now - came_at < limits.retransmission_first_ratio * rtt_seconds
+        return now - came_at < self._round_trip
+
+    @property
+    def _round_trip(self) -> float:
+        """The shortest that is to be expected, in seconds; 0 as long as the receiver has not told."""
+        return limits.retransmission_round_trip_ratio * (self._track.reception.rtt_seconds or 0.0)
 
     def _may_repeat(self, sequence: int, now: float) -> bool:
         """Whether a round trip has passed since it was last sent again; notes that it is now."""
-        gap = max(limits.retransmission_gap_seconds_min, self._track.reception.rtt_seconds or 0.0)
+        gap = max(limits.retransmission_gap_seconds_min, self._round_trip)
         if now - self._sent_at.get(sequence, float("-inf")) < gap:
             return False
         if len(self._sent_at) >= limits.retransmissions_remembered_max:

@@ -159,7 +159,7 @@ def test_one_packet_goes_again_only_after_a_round_trip() -> None:
     assert world.nack(100, now=1.01) == []
     assert len(world.nack(100, now=1.03)) == 1
     world.track.reception.rtt_seconds = 0.2
-    assert world.nack(100, now=1.2) == []
+    assert world.nack(100, now=1.18) == []
     assert len(world.nack(100, now=1.3)) == 1
     assert world.counters.nacks_too_soon == 2
 
