@@ -1,7 +1,6 @@
 """The routing table: kademlia's buckets, with its reach exact and its side effects taken out."""
 
 from collections.abc import Iterator
-from operator import itemgetter
 from typing import Any
 
 from kademlia.node import Node
@@ -14,8 +13,6 @@ from foundation.limits import contacts_max, subnet_contacts_max
 
 BUCKET_SIZE = 20
 """Kademlia's k: contacts per bucket."""
-
-_distance = itemgetter(0)
 
 
 class Contact(Node):  # type: ignore[misc]
@@ -40,6 +37,10 @@ class Table(RoutingTable):  # type: ignore[misc]
 
     subnet_max: int | None = subnet_contacts_max
     """Contacts in one public subnet at most; `None` for any number."""
+
+    def __init__(self, protocol: Any, ksize: int, node: Node) -> None:
+        super().__init__(protocol, ksize, node)
+        self._by_number: dict[int, Contact] = {}
 
     def __iter__(self) -> Iterator[Contact]:
         for bucket in self.buckets:
@@ -71,6 +72,7 @@ class Table(RoutingTable):  # type: ignore[misc]
 
         Where the bucket is full the contact waits as a spare; then the bucket's oldest contact is returned.
         """
+        self._by_number = {}
         bucket = self._bucket(node)
         if len(self) >= contacts_max and node.id not in bucket.nodes:
             return None
@@ -100,13 +102,21 @@ class Table(RoutingTable):  # type: ignore[misc]
         return bucket.head() if len(bucket) else None
 
     def find_neighbors(self, node: Any, k: int | None = None, exclude: Any = None) -> list[Contact]:
-        target = node.long_id
-        near = [(contact.long_id ^ target, contact) for bucket in self.buckets for contact in bucket.nodes.values()]
-        near.sort(key=_distance)
-        found = [contact for distance, contact in near[: (k or self.ksize) + 2] if distance]
+        by_number = self._by_number or self._number()
+        nearest = sorted(by_number, key=node.long_id.__xor__)[: (k or self.ksize) + 2]
+        found = [by_number[number] for number in nearest if number != node.long_id]
         if exclude is not None:
             found = [contact for contact in found if contact.id != exclude.id and not contact.same_home_as(exclude)]
         return found[: k or self.ksize]
+
+    def remove_contact(self, node: Any) -> None:
+        self._by_number = {}
+        super().remove_contact(node)
+
+    def _number(self) -> dict[int, Contact]:
+        """Contacts by the number of their ids, kept until the table changes: every answer needs the nearest."""
+        self._by_number = {contact.long_id: contact for contact in self}
+        return self._by_number
 
     def _splits(self, bucket: KBucket) -> bool:
         """Kademlia's rule with b = 5: buckets with us in range, and those at depths that are no multiple of 5."""

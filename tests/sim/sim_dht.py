@@ -2,7 +2,7 @@
 
 The real `Directory`, its real datagrams and signatures; only the network and the clock are simulated. The swarm is
 grown once by real joins; every row is then measured in a process forked from it, so all rows begin with the same swarm.
-With `--remember-signatures` (the default) each Ed25519 signature is verified once per process, not once per node.
+With `--remember-signatures` (the default) an Ed25519 signature that was made in this process is not verified in it.
 """
 
 import asyncio
