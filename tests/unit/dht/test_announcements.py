@@ -3,7 +3,9 @@ from uuid import UUID
 
 import pytest
 
-from dht.announcements import Announcements
+from dht.announcements import BOUND_ANNOUNCE_SECONDS, Announcements
+from dht.lease import Lease
+from dht.producer_ids import node_lease_id
 from foundation.errors import LocalError
 from tests.unit.dht.samples import PRODUCER, SWARM, WALL_MS, announcement, node_key
 
@@ -82,3 +84,73 @@ def test_a_node_announces_no_more_than_its_limit(announcements: Announcements, m
     with pytest.raises(LocalError):
         announcements.add(announcement(producer_id=UUID(int=9)), WALL_MS, 0.0)
     announcements.add(announcement(producer_id=UUID(int=1), epoch=2), WALL_MS, 0.0)
+
+
+def many(announcements: Announcements, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dht.announcements.lone_announcements_max", 3)
+    for number in range(count):
+        announcements.add(announcement(producer_id=UUID(int=number)), WALL_MS, 0.0)
+
+
+def rounds(announcements: Announcements, until: float) -> list[tuple[float, Lease]]:
+    """Everything that is due by then, and when."""
+    done: list[tuple[float, Lease]] = []
+    while (due := announcements.timeout()) is not None and due <= until:
+        done += [(due, lease) for lease in announcements.due(WALL_MS + int(due * 1000), due)]
+    return done
+
+
+def test_few_producers_have_a_lease_each(announcements: Announcements, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(announcements, 3, monkeypatch)
+    assert not any(lease.bound for _, lease in rounds(announcements, 60.0))
+
+
+def test_many_producers_are_bound_to_their_node_s_lease(
+    announcements: Announcements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(announcements, 4, monkeypatch)
+    done = rounds(announcements, 600.0)
+    node_id = node_lease_id(SWARM, node_key(1).public)
+    first, lease = done[0]
+    assert (first, lease.producer_id, lease.bound) == (0.0, node_id, False)
+    bound = [lease for _, lease in done if lease.producer_id != node_id]
+    assert all(lease.bound and lease.fingerprint == done[0][1].fingerprint for lease in bound)
+    assert 4 * 3 <= len(bound) <= 4 * 5
+    assert 600 / 18 <= len(done) - len(bound) <= 600 / 12 + 1
+
+
+def test_nothing_is_bound_before_the_node_s_lease_can_be_found(
+    announcements: Announcements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dht.announcements.lone_announcements_max", 3)
+    for number in range(3):
+        announcements.add(announcement(producer_id=UUID(int=number)), WALL_MS, 0.0)
+    announcements.add(announcement(producer_id=UUID(int=9)), WALL_MS, 14.0)
+    assert not any(lease.bound for now, lease in rounds(announcements, 30.0) if now < 19.0)
+
+
+def test_a_bound_producer_s_tombstone_outlives_its_lease(
+    announcements: Announcements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(announcements, 4, monkeypatch)
+    rounds(announcements, 30.0)
+    held = announcements.current(UUID(int=1))
+    tombstone = announcements.withdraw(UUID(int=1), WALL_MS + 30_000)
+    assert held is not None
+    assert tombstone is not None
+    assert held.bound
+    assert tombstone.issued_ms + tombstone.ttl_seconds * 1000 > held.issued_ms + held.ttl_seconds * 1000
+
+
+def test_with_few_left_every_producer_has_its_own_lease_again_and_the_node_s_ends(
+    announcements: Announcements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(announcements, 5, monkeypatch)
+    rounds(announcements, 30.0)
+    for number in (3, 4):
+        announcements.withdraw(UUID(int=number), WALL_MS + 30_000)
+    rounds(announcements, 30.0 + BOUND_ANNOUNCE_SECONDS * 1.2)
+    later = [lease for now, lease in rounds(announcements, 400.0) if now > 270.0]
+    assert later
+    assert not any(lease.bound for lease in later)
+    assert node_lease_id(SWARM, node_key(1).public) not in {lease.producer_id for lease in later}

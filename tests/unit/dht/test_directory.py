@@ -13,9 +13,11 @@ import uvloop
 
 from dht.directory import Directory
 from dht.envelope import Envelope
-from dht.lease import producer_key
+from dht.lease import Lease, producer_key
 from dht.messages import Request, build_answer, build_request, pack_found, pack_present, pack_stored, parse
+from dht.peers_file import KnownPeer
 from dht.presence import prove
+from dht.producer_ids import node_lease_id
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.errors import LocalError
@@ -110,7 +112,7 @@ def throw_garbage_at(addresses: list[Address]) -> None:
 class Stage:
     """One directory in virtual time, and another node which the test plays."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, **options: Any) -> None:
         self.loop = loop
         self.sent: list[tuple[bytes, Address]] = []
         self.key = node_key(2)
@@ -121,7 +123,7 @@ class Stage:
             loop=loop,
             wall_clock=loop.wall_clock,
             rng=random.Random(1),
-            swarm_key=SECRET,
+            **{"swarm_key": SECRET, **options},
         )
         self.result: Callable[[str], Any] = lambda method: pack_found([], [])
 
@@ -231,6 +233,65 @@ def test_a_found_lease_is_believed_for_5_s(joined: Stage) -> None:
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.1)) is None
     joined.run(joined.answer_for(5))
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+
+
+def test_that_nothing_was_found_is_believed_for_a_second(joined: Stage) -> None:
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+    joined.result = lambda method: pack_found([lease(2, issued_ms=joined.wall_ms).record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.1)) is not None
+    joined.directory._forget_location(producer_key(SWARM, PRODUCER))
+    joined.result = lambda method: pack_found([], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is None
+    joined.run(joined.answer_for(1.0))
+    joined.result = lambda method: pack_found([lease(2, issued_ms=joined.wall_ms).record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.1)) is not None
+
+
+def test_a_bound_lease_holds_while_the_node_lease_with_the_same_certificate_does(joined: Stage) -> None:
+    bound = Lease.issue(joined.key, SWARM, announcement(), seq=1, issued_ms=joined.wall_ms, bound=True)
+    own_id = node_lease_id(SWARM, joined.key.public)
+    for fingerprint, good in ((bytes(32), False), (bound.fingerprint, True), (None, False)):
+        node = [] if fingerprint is None else [
+            lease(2, producer_id=own_id, fingerprint=fingerprint, issued_ms=joined.wall_ms, seq=joined.wall_ms).record
+        ]  # fmt: skip
+        joined.result = lambda method, node=node: pack_found([bound.record, *node], [])  # type: ignore[misc]
+        found = joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.3))
+        assert (found == bound) is good
+        joined.run(joined.answer_for(6.0))
+
+
+def test_a_node_that_is_read_only_announces_and_finds_but_answers_nothing() -> None:
+    with VirtualLoop() as loop:
+        stage = Stage(loop, read_only=True)
+        assert stage.run(stage.meanwhile(stage.directory.bootstrap([THERE]))) == 1
+        del stage.sent[:]
+        stage.say(build_request(b"12345678", stage.id, "find_node", bytes(20), 8))
+        assert stage.sent == []
+        stage.result = lambda method: pack_stored(Outcome.STORED, None) if method == "store" else pack_found([], [])
+        assert stage.run(stage.meanwhile(stage.directory.announce(announcement()))) == 1
+        stage.run(stage.directory.close())
+
+
+def test_datagrams_under_the_former_swarm_key_are_still_understood() -> None:
+    with VirtualLoop() as loop:
+        stage = Stage(loop, swarm_key=b"n" * 32, swarm_key_former=SECRET)
+        stage.say(build_request(b"12345678", stage.id, "find_node", bytes(20), 8))
+        newer = Envelope(SWARM, [b"n" * 32])
+        assert b"12345678" in [parse(newer.open(data, stage.wall_ms)).id for data, _ in stage.sent]
+        stage.run(stage.directory.close())
+
+
+def test_contacts_of_before_a_restart_are_another_way_in(stage: Stage) -> None:
+    stage.directory.remember([KnownPeer(stage.key.public, THERE, 0)])
+    assert stage.run(stage.meanwhile(stage.directory.bootstrap([("192.0.2.99", 7400)]), 3.0)) == 1
+    (peer,) = stage.directory.peers
+    assert (peer.public, peer.address) == (stage.key.public, THERE)
+    assert abs(peer.last_good - loop_wall(stage)) <= 5
+
+
+def loop_wall(stage: Stage) -> float:
+    return stage.wall_ms / 1000
 
 
 def test_a_lease_about_to_end_is_not_believed_for_longer_than_it_lasts(joined: Stage) -> None:
