@@ -11,6 +11,7 @@ from dht.overlay_calls import Result, answer_of
 from dht.peer import Peer
 from dht.peers_file import KnownPeer
 from foundation.address import Address
+from foundation.identity import NODE_ID_BYTES, NodeId
 from foundation.limits import (
     contacts_per_reply_max,
     join_pause_seconds_max,
@@ -20,8 +21,8 @@ from foundation.limits import (
 )
 
 _pause_seconds_min = 0.5
-_walks_on_joining = 5
-"""To random targets: with the walk to its own id a node then knows some of every part of a small swarm."""
+_walks_on_joining = 10
+"""One to each tenth of the id space: the fuller the table, the fewer steps a lookup takes."""
 
 _walks_on_merging = 3
 
@@ -79,9 +80,10 @@ class Joining:
         await self.explore()
 
     async def explore(self, walks: int = _walks_on_joining, peers_max: int = contacts_per_reply_max) -> None:
-        """Walks to random targets."""
-        for _ in range(walks):
-            await self.walk(self._rng.randbytes(len(self._overlay.id)), peers_max=peers_max)
+        """Walks to random targets, one in each part of the id space."""
+        for part in range(walks):
+            target = int((part + self._rng.random()) / walks * (1 << 8 * NODE_ID_BYTES))
+            await self.walk(target.to_bytes(NODE_ID_BYTES, "big"), peers_max=peers_max)
 
     async def refresh(self, walks: int) -> None:
         """The look around every few minutes: our neighbourhood, and a few random places."""
@@ -96,9 +98,18 @@ class Joining:
             await self.refresh(_walks_on_merging)
 
     async def walk(
-        self, target: bytes, beginning: Iterable[Peer] = (), peers_max: int = contacts_per_reply_max
+        self,
+        target: bytes,
+        peers_max: int = contacts_per_reply_max,
+        *,
+        beginning: Iterable[Peer] = (),
+        answered: Iterable[NodeId] = (),
+        silent: Iterable[NodeId] = (),
     ) -> Lookup:
-        """Looks for the nodes nearest to a target, among others those it is to begin with."""
+        """Looks for the nodes nearest to a target.
+
+        Of the nodes to begin with, those that have `answered` just now, or were `silent`, are not asked again.
+        """
         overlay = self._overlay
         lookup = Lookup(
             target,
@@ -108,6 +119,10 @@ class Joining:
             hedge_seconds=overlay.patience.hedge_seconds,
             now=asyncio.get_running_loop().time(),
         )
+        for node in answered:
+            lookup.answered(node, ())
+        for node in silent:
+            lookup.failed(node)
         await crawl(overlay, lookup, peers_max=peers_max)
         return lookup
 

@@ -89,13 +89,13 @@ class Spreading:
 
     async def _store_again(self, round_: Round, known: _Holders) -> None:
         known.rounds += 1
-        looks = round_.lease.bound or known.rounds % _rounds_per_lookup == 0
+        looks = round_.changed or round_.lease.bound or known.rounds % _rounds_per_lookup == 0
         self._keep_if_near(round_.lease, known.peers)
         self._store(round_, known.peers, REPLICAS if looks else 0)
         count = len(known.peers) if looks else _enough_to_stay
         await self._acknowledged(round_, count, self._overlay.patience.hedge_seconds)
         if len(round_.acknowledged) < _enough_to_stay or self._nearer_named(round_, known.peers):
-            await self._look_up(round_, [*known.peers, *round_.named.values()])
+            await self._look_up(round_, known.peers)
 
     def _nearer_named(self, round_: Round, holders: list[Peer]) -> bool:
         """Whether a holder named somebody that should be one; with fewer holders than replicas, anybody new."""
@@ -109,7 +109,15 @@ class Spreading:
         otherwise; what only goes on they may forget.
         """
         lease = round_.lease
-        peers = (await self._joining.walk(lease.key, before, REPLICAS)).nearest()
+        heard = round_.acknowledged if round_.named else set()
+        walk = await self._joining.walk(
+            lease.key,
+            REPLICAS,
+            beginning=[*before, *round_.named.values()],
+            answered=heard,
+            silent=set(round_.asked) - round_.acknowledged,
+        )
+        peers = walk.nearest()
         if not self._still_meant(lease):
             return
         self._keep_if_near(lease, peers)

@@ -1,15 +1,20 @@
 """A swarm of real directories in virtual time, grown and asked as a measurement needs it."""
 
 import asyncio
+import heapq
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import dht.lease
 import dht.presence
 from dht.directory import Directory
 from dht.lease import Announcement, Lease
+from dht.messages import pack_found, pack_stored
+from dht.peer import Peer, distance
+from dht.store import Outcome
 from foundation.address import Address
 from foundation.identity import NodeKey, signature_valid, swarm_id
 from tests.sim.dht_loop import QuickLoop, QuickNet
@@ -59,6 +64,7 @@ class World:
         self.net = QuickNet(loop, random.Random(seed + 1), delay_seconds)
         self.nodes: dict[Address, Directory] = {}
         self.dead: set[Address] = set()
+        self.liars: set[Address] = set()
         self.announced: dict[UUID, Address] = {}
         self.epochs: dict[UUID, int] = {}
 
@@ -101,6 +107,20 @@ class World:
         self.dead.update(dead)
         self.net.silence(dead)
 
+    def turn(self, share: float) -> None:
+        """So many of the nodes lie from now on: they forget what they are told to hold, and name only each other."""
+        liars = self.rng.sample(self.alive, round(share * len(self.nodes)))
+        band = [Peer(self.nodes[address].id, address) for address in liars]
+        for address in liars:
+            overlay: Any = self.nodes[address]._overlay
+
+            def lie(sender: Address, nodeid: bytes, key: bytes, peers_max: int) -> list[Any]:
+                return pack_found([], heapq.nsmallest(peers_max, band, key=lambda peer: distance(peer.id, key)))
+
+            overlay.rpc_find_node = overlay.rpc_find_value = lie
+            overlay.rpc_store = lambda sender, nodeid, record, peers_max: pack_stored(Outcome.STORED, None)
+        self.liars.update(liars)
+
     async def announce_some(
         self, count: int, owners: Sequence[Address] | None = None, gap_seconds: float = 0.05
     ) -> None:
@@ -127,7 +147,7 @@ class World:
     async def read(self, count: int, gap_seconds: float = 0.01) -> Reads:
         """Random nodes look for random producers of living owners which they neither own nor hold."""
         reads = Reads()
-        living = [producer for producer, owner in self.announced.items() if owner not in self.dead]
+        living = [producer for producer, owner in self.announced.items() if owner not in self.dead | self.liars]
         waits = []
         for _ in range(count):
             waits.append(asyncio.ensure_future(self.read_one(self.rng.choice(living), reads)))
@@ -150,14 +170,22 @@ class World:
         return lease
 
     def _stranger_to(self, producer_id: UUID) -> Directory | None:
-        alive = self.alive
+        honest = [address for address in self.alive if address not in self.liars]
         for _ in range(50):
-            address = self.rng.choice(alive)
+            address = self.rng.choice(honest)
             directory = self.nodes[address]
             key = dht.lease.producer_key(directory._swarm, producer_id)
             if address != self.announced[producer_id] and not directory._overlay.claims(key):
                 return directory
         return None
+
+    def leases_of(self, owner: Address) -> list[Lease]:
+        """What the other nodes hold of one."""
+        public = self.nodes[owner]._public
+        stores = (node._overlay.storage._claims.values() for address, node in self.nodes.items() if address != owner)
+        return [
+            held.lease for claims in stores for each in claims for held in each.values() if held.lease.owner == public
+        ]
 
     async def close(self) -> None:
         for node in self.nodes.values():

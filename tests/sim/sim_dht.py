@@ -48,6 +48,13 @@ async def read_row(world: World, name: str, reads: int, loss: float = 0.0, dead:
     show_reads(name, await world.read(reads, gap_seconds=10 / reads))
 
 
+async def liars_row(world: World, name: str, reads: int, share: float) -> None:
+    """Lookups while so many nodes lie, once everything has been announced to them too."""
+    world.turn(share)
+    await asyncio.sleep(60)
+    show_reads(name, await world.read(reads, gap_seconds=10 / reads))
+
+
 async def announce_row(world: World, name: str, dead: float, fresh: bool) -> None:
     """Announcements over the 10 s after the nodes died: again of what is announced, or of new producers."""
     world.kill(dead)
@@ -158,6 +165,7 @@ def rows(loss: float, dead: Sequence[float], reads: int) -> dict[str, Row]:
             table[f"announce{100 * share:.0f}{'new' if fresh else ''}"] = (  # type: ignore[assignment]
                 lambda world, n=name, s=share, f=fresh: announce_row(world, n, s, f)  # type: ignore[misc]
             )
+    table["liars"] = lambda world: liars_row(world, "30 % of the nodes lie", reads, 0.3)
     table["stale"] = lambda world: stale_row(world, f"reads after an update, {100 * loss:.0f} % loss", loss, reads)
     table["traffic1"] = lambda world: traffic_row(world, "one producer on each node", 180, 1, 1.0)
     table["traffic100"] = lambda world: traffic_row(

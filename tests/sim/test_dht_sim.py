@@ -1,0 +1,107 @@
+"""The simulation of whole swarms in a short form, every signature verified: joining is no storm, everything is found.
+
+`make sim-dht N=1000` prints the figures themselves.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.sim.dht_loop import QuickLoop
+from tests.sim.dht_world import World
+
+SEED = int(os.environ.get("SIM_SEED", "7400"))
+
+
+def play(story: Callable[[World], Awaitable[None]]) -> None:
+    print(f"seed {SEED}")
+    with QuickLoop() as loop:
+        world = World(loop, SEED)
+
+        async def whole() -> None:
+            try:
+                await story(world)
+            finally:
+                await world.close()
+
+        loop.run_until_complete(whole())
+
+
+@pytest.mark.timeout(400)
+def test_600_nodes_join_at_once_without_a_storm_and_find_everything() -> None:
+    async def story(world: World) -> None:
+        await world.grow(600, per_second=200.0)
+        await asyncio.sleep(10)
+        packets = [world.net.packets[address] for address in world.nodes]
+        assert sum(packets) / len(packets) < 500
+        assert max(packets) < 2500, "the ten nodes by which all others join have a part in each of their walks"
+        await world.announce_some(50)
+        reads = await world.read(300)
+        assert (reads.found, reads.stale) == (300, 0)
+        world.kill(0.2)
+        reads = await world.read(300)
+        assert reads.found >= 299
+
+    play(story)
+
+
+def test_a_third_of_the_nodes_lie_and_what_the_others_announce_is_found() -> None:
+    async def story(world: World) -> None:
+        await world.grow(60)
+        await world.announce_some(20)
+        world.turn(0.3)
+        await asyncio.sleep(40)
+        reads = await world.read(200)
+        assert reads.found >= 198
+
+    play(story)
+
+
+def test_many_producers_of_one_node_are_found_while_it_lives_and_gone_when_it_is_dead() -> None:
+    async def story(world: World) -> None:
+        await world.grow(30)
+        owner = world.alive[0]
+        await world.announce_some(80, [owner])
+        await asyncio.sleep(300)
+        assert {lease.bound for lease in world.leases_of(owner)} == {False, True}
+        reads = await world.read(100)
+        assert reads.found == 100
+        world.dead.add(owner)
+        world.net.silence([owner])
+        await asyncio.sleep(60)
+        reader = world.nodes[world.alive[0]]
+        assert [await reader.find(producer, fresh=True) for producer in list(world.announced)[:20]] == [None] * 20
+
+    play(story)
+
+
+def test_a_swarm_cut_in_two_finds_together_again() -> None:
+    async def story(world: World) -> None:
+        await world.grow(60)
+        world.net.cut(world.alive[:30])
+        await asyncio.sleep(400)
+        world.net.cut([])
+        await asyncio.sleep(200)
+        await world.announce_some(20)
+        reads = await world.read(200)
+        assert reads.found == 200
+
+    play(story)
+
+
+def test_a_node_that_starts_again_finds_its_swarm_though_its_seeds_are_gone() -> None:
+    async def story(world: World) -> None:
+        await world.grow(40)
+        peers = world.nodes[world.alive[-1]].peers
+        seeds = world.alive[:10]
+        world.dead.update(seeds)
+        world.net.silence(seeds)
+        again = world.nodes[world.add()]
+        again.remember(peers)
+        await again.bootstrap(seeds)
+        await asyncio.sleep(60)
+        assert again.contacts > 20
+
+    play(story)
