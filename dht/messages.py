@@ -188,7 +188,9 @@ def _request(message_id: bytes, sender: NodeId, token: Any, method: Any, argumen
         case "find_node" | "find_value", [target, peers_max]:
             checked = (checked_id(target), _peers_max(peers_max, contacts_per_reply_max))
         case "store", [record, peers_max]:
-            checked = (_record(record), _peers_max(peers_max, contacts_per_store_max))
+            if len(_record(record)) < SIGNATURE_BYTES:
+                raise RemoteError("a record is shorter than its signature")  # nor is any answer to it longer than it
+            checked = (record, _peers_max(peers_max, contacts_per_store_max))
         case _:
             raise RemoteError("a request has a wrong number of arguments")
     return Request(message_id, sender, token, name, checked)

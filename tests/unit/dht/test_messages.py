@@ -149,6 +149,7 @@ def test_trailing_bytes_are_refused(body: bytes) -> None:
         [0, ID, SENDER, b"", 3, [RECORD, 9]],
         [0, ID, SENDER, b"", 3, [RECORD + b"x", 8]],
         [0, ID, SENDER, b"", 3, ["text", 8]],
+        [0, ID, SENDER, b"", 3, [RECORD[:63], 8]],
         [0, ID, SENDER, b"", 3, [None, 8]],
     ],
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgpack
 import pytest
@@ -19,8 +20,10 @@ from dht.messages import (
     Answer,
     Method,
     Request,
+    Retry,
     build_answer,
     build_request,
+    build_retry,
     pack_found,
     pack_present,
     parse,
@@ -35,6 +38,7 @@ from dht.presence import prove
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.identity import NodeKey, node_id, swarm_id
+from foundation.limits import checks_max, subnet_contacts_max
 from tests.sim.virtual import EPOCH, VirtualLoop
 from tests.unit.dht.samples import PRODUCER, SECRET, SWARM, lease, node_key
 
@@ -65,10 +69,11 @@ def present(ping: Request, key: NodeKey, address: Address, seen: Address = HERE_
 class Stage:
     """An overlay, and everything it sent."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, secret: bytes | None = SECRET) -> None:
         self.loop = loop
         self.sent: list[tuple[bytes, Address]] = []
-        self.envelope = Envelope(SWARM, [SECRET])
+        self.keys = [secret] if secret else []
+        self.envelope = Envelope(SWARM, self.keys)
         self.asked = 0
         self.overlay = Overlay(
             HERE,
@@ -77,7 +82,7 @@ class Stage:
             loop=loop,
             wall_clock=loop.wall_clock,
             rng=random.Random(1),
-            swarm_keys=[SECRET],
+            swarm_keys=self.keys,
         )
 
     def pass_time(self, seconds: float) -> None:
@@ -96,7 +101,7 @@ class Stage:
 
     def taken(self) -> list[Request | Answer]:
         """What was sent since the last look."""
-        messages = [parse(Envelope(SWARM, [SECRET]).open(data, self.overlay.wall_ms())) for data, _ in self.sent]
+        messages = [parse(Envelope(SWARM, self.keys).open(data, self.overlay.wall_ms())) for data, _ in self.sent]
         del self.sent[:]
         return messages
 
@@ -273,8 +278,7 @@ def test_of_conflicting_leases_one_wins_in_either_order(stage: Stage, first: int
 @pytest.mark.parametrize(
     "record",
     [
-        b"",
-        b"\x92",
+        bytes(64),
         bytes(512),
         lease(2, issued_ms=WALL).record[:-1],
         lease(2, issued_ms=WALL).record[:-1] + b"\0",
@@ -607,3 +611,92 @@ def test_nothing_but_the_overlay_imports_the_packages() -> None:
     }
     assert importing == {"overlay.py", "overlay_calls.py", "overlay_table.py"}
     assert not any("pickle" in file.read_text() for file in (root / "dht").glob("*.py"))
+
+
+@pytest.fixture
+def open_stage() -> Iterator[Stage]:
+    with VirtualLoop() as loop:
+        stage = Stage(loop, secret=None)
+        yield stage
+        stage.overlay.close()
+
+
+QUESTIONS: list[tuple[Method, tuple[Any, ...]]] = [
+    ("ping", PING),
+    ("find_node", (KEY, 20)),
+    ("find_value", (KEY, 20)),
+    ("store", (bytes(64), 8)),
+    ("store", (lease(2, issued_ms=WALL).record, 8)),
+]
+
+
+@pytest.mark.parametrize(("method", "arguments"), QUESTIONS)
+def test_in_an_open_swarm_an_address_gets_no_more_than_it_sent_before_it_is_proved(
+    open_stage: Stage, method: Method, arguments: tuple[Any, ...]
+) -> None:
+    question = open_stage.seal(build_request(b"12345678", id_of(THERE), method, *arguments))
+    open_stage.overlay.datagram_received(question, ADDRESS)
+    ((answer, to),) = open_stage.sent
+    assert to == ADDRESS
+    assert len(answer) <= len(question)
+    (retry,) = open_stage.taken()
+    assert isinstance(retry, Retry)
+    assert len(open_stage.overlay.storage) == open_stage.overlay.calls == 0
+    again = build_request(b"12345678", id_of(THERE), method, *arguments, token=retry.token)
+    assert any(isinstance(said, Answer) for said in open_stage.receive(again))
+    assert all(isinstance(said, Retry) for said in open_stage.receive(again, ("192.0.2.77", 7400)))
+
+
+def test_in_an_open_swarm_a_call_is_repeated_with_the_token_it_is_given(open_stage: Stage) -> None:
+    call, request = call_and_take(open_stage)
+    (again,) = open_stage.receive(build_retry(request.id, id_of(THERE), b"a token!"))
+    assert isinstance(again, Request)
+    assert (again.token, again.arguments) == (b"a token!", request.arguments)
+    assert open_stage.receive(build_retry(request.id, id_of(THERE), b"another!")) == []
+    open_stage.receive(present(again, THERE, ADDRESS))
+    assert answer_of(call) is not None
+    _, later = call_and_take(open_stage)
+    assert later.token == b"a token!"
+
+
+@pytest.mark.parametrize("address", [("192.0.2.66", 7400), ("192.0.2.2", 1)])
+def test_a_retry_from_elsewhere_or_for_nothing_is_dropped(open_stage: Stage, address: Address) -> None:
+    _, request = call_and_take(open_stage)
+    assert open_stage.receive(build_retry(request.id, id_of(THERE), b"a token!"), address) == []
+    assert open_stage.receive(build_retry(b"87654321", id_of(THERE), b"a token!")) == []
+
+
+def test_of_one_public_subnet_only_a_few_come_into_the_table(stage: Stage) -> None:
+    for number in range(40):
+        key, address = node_key(100 + number), (f"8.8.8.{number + 1}", 7400)
+        said = stage.receive(build_request(b"12345678", id_of(key), "ping", *PING), address)
+        for check in (message for message in said if isinstance(message, Request)):
+            stage.receive(present(check, key, address), address)
+    assert stage.overlay.contacts == subnet_contacts_max
+    stage.introduce(THERE, ("8.8.9.1", 7400))
+    assert stage.overlay.contacts == subnet_contacts_max + 1
+
+
+def test_a_flood_of_strangers_leaves_a_bounded_number_of_questions(stage: Stage) -> None:
+    rng = random.Random(1)
+    envelope = Envelope(SWARM, [SECRET])
+    for number in range(20_000):
+        body = build_request(rng.randbytes(8), rng.randbytes(20), "find_node", KEY, 8)
+        address = (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 7400)
+        stage.overlay.datagram_received(envelope.seal(body, stage.overlay.wall_ms()), address)
+    assert stage.overlay.contacts == 0
+    assert stage.overlay.calls == len(stage.overlay._checking) <= checks_max
+    stage.pass_time(5)
+    assert stage.overlay.calls == len(stage.overlay._checking) == 0
+    stage.introduce(THERE)
+    assert stage.overlay.contacts == 1
+
+
+def test_a_flood_of_valid_leases_of_ever_new_owners_fills_the_store_and_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dht.store.leases_max", 50)
+    for owner in range(3, 200):
+        stage.ask("store", lease(owner, issued_ms=WALL, producer_id=UUID(int=owner)).record, 0, key=node_key(owner))
+    assert len(stage.overlay.storage) == 50
+    assert stage.overlay.counters["stores_refused"] == 147
