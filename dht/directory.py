@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -52,7 +52,7 @@ class Directory:
     `random.SystemRandom` outside of simulations, since message ids must not be guessed. Without a `swarm_key` the
     swarm is open; datagrams under `swarm_key_former` are accepted too, while a swarm changes its key. A `read_only`
     node, which others cannot reach, finds and announces but answers nothing, so nobody takes it for a contact.
-    `subnet_max` bounds the contacts in one public subnet.
+    `subnet_max` bounds the contacts in one public subnet; contacts of other `ip_versions` than ours are not asked.
     """
 
     def __init__(
@@ -68,12 +68,14 @@ class Directory:
         swarm_key_former: bytes | None = None,
         read_only: bool = False,
         subnet_max: int | None = subnet_contacts_max,
+        ip_versions: Collection[int] = (4, 6),
     ) -> None:
         keys = [each for each in (swarm_key, swarm_key_former) if each]
         self._overlay = Overlay(
             key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=keys, read_only=read_only
         )
         self._overlay.router.subnet_max = subnet_max
+        self._overlay.ip_versions = ip_versions
         self._overlay.on_stored = self._forget_location
         self.id = self._overlay.id
         self.on_superseded: Callable[[Lease], None] = lambda lease: None
@@ -207,7 +209,7 @@ class Directory:
         return task
 
     async def _look_up(self, key: bytes) -> Lease | None:
-        self._overlay.counters["lookups"] += 1
+        started = self._loop.time()
         leases = self._overlay.claims(key)
         lookup = Lookup(
             key,
@@ -220,6 +222,7 @@ class Directory:
         if leases:
             lookup.value_held(self._loop.time())
         await crawl(self._overlay, lookup, partial(self._collect, key, leases), contacts_per_reply_max)
+        self._count(lookup, started)
         found = None
         for claim in self._others(leases):
             if not claim.bound or self._binds(claim, await self._node_lease(claim)):
@@ -227,8 +230,19 @@ class Directory:
                 break
         if found is None:
             self._overlay.counters["lookups_in_vain"] += 1
+        else:
+            same = (lease for lease in leases if lease.owner == found.owner)
+            self._overlay.counters["records_stale"] += sum(lease.rank < found.rank for lease in same)
         self._remember(key, found)
         return found
+
+    def _count(self, lookup: Lookup, started: float) -> None:
+        """Sums, to be divided by `lookups`."""
+        counters = self._overlay.counters
+        counters["lookups"] += 1
+        counters["lookup_milliseconds"] += round((self._loop.time() - started) * 1000)
+        counters["lookup_queries"] += lookup.queries
+        counters["lookup_steps"] += lookup.steps
 
     def _collect(self, key: bytes, leases: list[Lease], records: tuple[bytes, ...]) -> bool:
         """Adds the valid ones of some records to the leases; whether there was one."""

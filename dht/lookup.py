@@ -40,6 +40,7 @@ class _State(enum.Enum):
 @dataclass(slots=True)
 class _Candidate:
     peer: Peer
+    step: int
     state: _State = _State.NEW
     asked_at: float = 0.0
 
@@ -53,6 +54,8 @@ class Lookup:
         self.target = target
         self.for_value = for_value
         self.queries = 0
+        self.steps = 0
+        """How far from what we knew ourselves the farthest answer came from: Kademlia's rounds, but nobody waits."""
         self._own_id = own_id
         self._hedge_seconds = hedge_seconds
         self._deadline = now + lookup_seconds_max
@@ -64,11 +67,11 @@ class Lookup:
         self._target_number = int.from_bytes(target, "big")
         self.learned(known)
 
-    def learned(self, peers: Iterable[Peer]) -> None:
-        """More candidates; of too many the nearest are kept."""
+    def learned(self, peers: Iterable[Peer], step: int = 1) -> None:
+        """More candidates, so many steps away; of too many the nearest are kept."""
         for peer in peers:
             if peer.id != self._own_id and peer.id not in self._candidates:
-                candidate = self._candidates[peer.id] = _Candidate(peer)
+                candidate = self._candidates[peer.id] = _Candidate(peer, step)
                 distance = int.from_bytes(peer.id, "big") ^ self._target_number
                 insort(self._by_distance, (distance, candidate), key=_distance)
         while len(self._by_distance) > lookup_candidates_max:
@@ -92,8 +95,11 @@ class Lookup:
 
     def answered(self, node: NodeId, peers: Iterable[Peer]) -> None:
         """A node answered with these contacts."""
+        candidate = self._candidates.get(node)
+        step = candidate.step if candidate else 0
         self._set(node, _State.ANSWERED)
-        self.learned(peers)
+        self.steps = max(self.steps, step)
+        self.learned(peers, step + 1)
 
     def value_held(self, now: float) -> None:
         """Our own store has a valid record, which may be outdated: it waits for as long as an answer takes."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -99,6 +99,7 @@ class Overlay(Calls):
         self.router = Table(self, BUCKET_SIZE, self.source_node)
         self.on_stored: Callable[[bytes], None] = lambda key: None
         self.lost: dict[Address, None] = {}
+        self.ip_versions: Collection[int] = (4, 6)
         self._key = key
         self._swarm = swarm
         self._address_tokens = None if swarm_keys else AddressTokens(rng.randbytes(TOKEN_SECRET_BYTES))
@@ -292,7 +293,9 @@ class Overlay(Calls):
         return replace(result, peers=tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
 
     def _worth_asking(self, peer: Peer, named_by: Peer) -> bool:
-        """Neither in quarantine, nor an address that means another machine to whoever named it."""
+        """Neither in quarantine, nor an address which we cannot reach, or which means another machine there."""
+        if (6 if ":" in peer.address[0] else 4) not in self.ip_versions:
+            return False
         until = self._quarantine.get(peer.id)
         if until is not None and until > self._loop.time():
             return False

@@ -325,6 +325,17 @@ def test_the_highest_of_the_valid_claims_is_found(joined: Stage) -> None:
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) == claims[1]
 
 
+def test_lookups_are_counted_and_timed(joined: Stage) -> None:
+    old, new = (lease(2, seq=seq, issued_ms=joined.wall_ms) for seq in (1, 2))
+    joined.result = lambda method: pack_found([old.record, new.record], [])
+    before = joined.directory.stats()
+    joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.3))
+    after = joined.directory.stats()
+    grown = {name: after[name] - before.get(name, 0) for name in after if name.startswith(("lookup", "records"))}
+    assert grown.pop("lookup_milliseconds") > 0
+    assert grown == {"lookups": 1, "lookup_queries": 1, "lookup_steps": 1, "records_stale": 1}
+
+
 def test_a_withdrawn_producer_is_not_found_though_an_older_lease_is_still_about(joined: Stage) -> None:
     records = [
         lease(2, seq=2, tombstone=True, issued_ms=joined.wall_ms).record,

@@ -59,6 +59,16 @@ def test_one_failure_makes_room_for_one_question() -> None:
     assert core.to_ask(0.01) == [peer(4)]
 
 
+def test_a_lookup_counts_the_steps_from_what_we_knew() -> None:
+    core = lookup([peer(50)])
+    assert core.steps == 0
+    for known, named in ((50, 40), (40, 30), (30, 30)):
+        (asked,) = core.to_ask(0.0)
+        assert asked == peer(known)
+        core.answered(asked.id, [peer(named)])
+    assert core.steps == 3
+
+
 def test_a_slow_node_is_passed_by_after_the_hedge() -> None:
     core = lookup([peer(n) for n in range(1, 20)])
     core.to_ask(0.0)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import random
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -536,6 +538,25 @@ def test_a_contact_which_moved_is_found_at_its_new_address_once_the_old_is_silen
     assert stage.overlay.nearest(KEY) == [Peer(id_of(THERE), ("192.0.2.66", 1))]
 
 
+def test_contacts_of_an_ip_version_that_we_have_not_are_left_out(stage: Stage) -> None:
+    stage.overlay.ip_versions = (4,)
+    call, request = call_and_take(stage, "find_node")
+    peers = [Peer(id_of(node_key(3)), ("2001:db8::1", 22)), Peer(id_of(node_key(4)), ("192.0.2.4", 1))]
+    stage.receive(build_answer(request.id, id_of(THERE), pack_found([], peers)))
+    assert answer_of(call).peers == (peers[1],)
+
+
+def test_a_mapped_source_address_is_the_ipv4_address(stage: Stage) -> None:
+    assert parse_present(stage.ask("ping", address=("::ffff:192.0.2.2", 7400))).observed == ADDRESS
+
+
+def test_contacts_of_both_ip_versions_are_named_together(stage: Stage) -> None:
+    stage.introduce(node_key(3), ("2001:db8::3", 7400))
+    stage.introduce(node_key(4), ("192.0.2.4", 7400))
+    named = {peer.address for peer in parse_found(stage.ask("find_node", KEY, 20)).peers}
+    assert named == {("2001:db8::3", 7400), ("192.0.2.4", 7400)}
+
+
 def test_loopback_contacts_named_from_afar_are_left_out(stage: Stage) -> None:
     call, request = call_and_take(stage, "find_node")
     peers = [Peer(id_of(node_key(3)), ("127.0.0.1", 22)), Peer(id_of(node_key(4)), ("192.0.2.4", 1))]
@@ -700,3 +721,25 @@ def test_a_flood_of_valid_leases_of_ever_new_owners_fills_the_store_and_no_more(
         stage.ask("store", lease(owner, issued_ms=WALL, producer_id=UUID(int=owner)).record, 0, key=node_key(owner))
     assert len(stage.overlay.storage) == 50
     assert stage.overlay.counters["stores_refused"] == 147
+
+
+def test_junk_stores_leave_memory_flat(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`JUNK_STORES=1000000` makes it a million."""
+    monkeypatch.setattr("dht.envelope.replays_remembered_max", 500)
+    rng, count = random.Random(1), int(os.environ.get("JUNK_STORES", "8000"))
+    good = lease(2, issued_ms=WALL).record
+    sizes = []
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            junk = bytearray(good)
+            junk[rng.randrange(len(junk))] ^= 1 + rng.randrange(255)
+            body = build_request(rng.randbytes(8), id_of(THERE), "store", bytes(junk), 8)
+            stage.overlay.datagram_received(stage.envelope.seal(body, stage.overlay.wall_ms()), ADDRESS)
+            stage.sent.clear()
+            if number + 1 in (count // 2, count):
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert len(stage.overlay.storage) == 0
+    assert sizes[1] - sizes[0] < 100_000
