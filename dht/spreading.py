@@ -23,7 +23,7 @@ ENOUGH = 5
 """Acknowledgements after which a round counts as made; the rest comes in by itself."""
 
 _enough_to_stay = 6
-"""Fewer acknowledgements of known holders than these, and a full lookup finds others."""
+"""Fewer acknowledgements of known holders than these (in a small swarm: of all), and a full lookup finds others."""
 
 _rounds_per_lookup = 3
 
@@ -42,6 +42,7 @@ class Round:
     changed: bool
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     acknowledged: set[NodeId] = field(default_factory=set)
+    answered: set[NodeId] = field(default_factory=set)
     asked: dict[NodeId, asyncio.Future[Result]] = field(default_factory=dict)
     named: dict[NodeId, Peer] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,6 +74,8 @@ class Spreading:
             await self._run(round_)
         finally:
             round_.enough.set()
+            if round_.lease.tombstone:
+                self._holders.pop(round_.lease.key, None)
 
     async def _run(self, round_: Round) -> None:
         key = round_.lease.key
@@ -92,9 +95,10 @@ class Spreading:
         looks = round_.changed or round_.lease.bound or known.rounds % _rounds_per_lookup == 0
         self._keep_if_near(round_.lease, known.peers)
         self._store(round_, known.peers, REPLICAS if looks else 0)
-        count = len(known.peers) if looks else _enough_to_stay
+        needed = min(_enough_to_stay, len(known.peers))
+        count = len(known.peers) if looks else needed
         await self._acknowledged(round_, count, self._overlay.patience.hedge_seconds)
-        if len(round_.acknowledged) < _enough_to_stay or self._nearer_named(round_, known.peers):
+        if len(round_.acknowledged) < needed or self._nearer_named(round_, known.peers):
             await self._look_up(round_, known.peers)
 
     def _nearer_named(self, round_: Round, holders: list[Peer]) -> bool:
@@ -109,13 +113,13 @@ class Spreading:
         otherwise; what only goes on they may forget.
         """
         lease = round_.lease
-        heard = round_.acknowledged if round_.named else set()
+        heard = round_.answered if round_.named else set()
         walk = await self._joining.walk(
             lease.key,
             REPLICAS,
             beginning=[*before, *round_.named.values()],
             answered=heard,
-            silent=set(round_.asked) - round_.acknowledged,
+            silent=set(round_.asked) - round_.answered,
         )
         peers = walk.nearest()
         if not self._still_meant(lease):
@@ -150,6 +154,7 @@ class Spreading:
             if len(round_.acknowledged) >= ENOUGH:
                 round_.enough.set()
         if stored is not None:
+            round_.answered.add(holder)
             round_.named.update((peer.id, peer) for peer in stored.peers)
         round_.news.set()
         self._review(round_.lease, call)

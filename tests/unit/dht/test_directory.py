@@ -125,6 +125,7 @@ class Stage:
             rng=random.Random(1),
             **{"swarm_key": SECRET, **options},
         )
+        self.asked: list[str] = []
         self.result: Callable[[str], Any] = lambda method: pack_found([], [])
 
     def run(self, coroutine: Any) -> Any:
@@ -137,6 +138,7 @@ class Stage:
             for data, address in self.sent[:]:
                 request = parse(Envelope(SWARM, [SECRET]).open(data, self.wall_ms))
                 if address == THERE and isinstance(request, Request):
+                    self.asked.append(request.method)
                     self.say(build_answer(request.id, self.id, self.answer_to(request)))
             del self.sent[:]
             await asyncio.sleep(0.005)
@@ -222,6 +224,28 @@ def test_an_announcement_is_repeated_until_it_is_withdrawn(stage: Stage) -> None
     stage.run(stage.directory.withdraw(PRODUCER))
     stage.run(asyncio.sleep(100))
     assert stage.directory.stats()["announced"] == stage.directory.stats()["leases"] == 0
+
+
+def holds(joined: Stage, outcome: Outcome = Outcome.STORED) -> None:
+    joined.result = lambda method: pack_stored(outcome, None) if method == "store" else pack_found([], [])
+    joined.asked.clear()
+
+
+def test_the_next_rounds_go_to_the_known_holders_without_a_lookup(joined: Stage) -> None:
+    holds(joined)
+    joined.run(joined.meanwhile(joined.directory.announce(announcement()), 0.5))
+    assert sorted(joined.asked) == ["find_node", "store"]
+    joined.run(joined.answer_for(46))
+    assert joined.asked.count("find_node") == 1
+    assert joined.asked.count("store") >= 3
+
+
+def test_a_holder_that_does_not_acknowledge_makes_the_round_a_lookup(joined: Stage) -> None:
+    holds(joined)
+    joined.run(joined.meanwhile(joined.directory.announce(announcement()), 0.5))
+    holds(joined, Outcome.REFUSED)
+    joined.run(joined.answer_for(19))
+    assert joined.asked.count("find_node") == joined.asked.count("store") == 1
 
 
 def test_a_found_lease_is_believed_for_5_s(joined: Stage) -> None:

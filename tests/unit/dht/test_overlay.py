@@ -28,6 +28,7 @@ from dht.messages import (
     build_retry,
     pack_found,
     pack_present,
+    pack_stored,
     parse,
     parse_found,
     parse_present,
@@ -336,6 +337,19 @@ def test_a_request_is_sent_twice_and_then_given_up(stage: Stage) -> None:
     assert stage.taken() == [request]
     assert call.result() == (False, None)
     assert stage.overlay.calls == 0
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_store_is_sent_as_often_as_it_is_asked_for_and_counts_once(stage: Stage, copies: int) -> None:
+    record = lease(1, issued_ms=WALL).record
+    call = stage.overlay.store(Peer(id_of(THERE), ADDRESS), record, twice=copies == 2)
+    stage.pass_time(0.05)
+    said = stage.taken()
+    assert len(said) == copies
+    for request in said:
+        stage.receive(build_answer(request.id, id_of(THERE), pack_stored(Outcome.STORED, None)))
+    assert answer_of(call).outcome is Outcome.STORED
+    assert stage.overlay.counters["calls"] == 1 + stage.overlay.counters["requests_ping"] + len(stage.overlay._checking)
 
 
 def test_an_answer_to_the_second_try_counts(stage: Stage) -> None:
