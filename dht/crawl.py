@@ -19,8 +19,10 @@ async def crawl(
     lookup: Lookup,
     records_valid: Callable[[tuple[bytes, ...]], bool] = _no_records,
     peers_max: int = REPLICAS,
+    on_answer: Callable[[Lookup], None] = lambda lookup: None,
 ) -> None:
-    """Runs a lookup to its end, at most `lookup_seconds_max`; each node asked names `peers_max` contacts.
+    """Runs a lookup to its end, at most `lookup_seconds_max`; each node asked names `peers_max` contacts,
+    and `on_answer` is told of each that did.
 
     `records_valid` takes the records of one answer and says whether any is a valid lease. Calls still under way at the
     end are left to end by themselves: that is how dead contacts are noticed.
@@ -34,6 +36,7 @@ async def crawl(
             lookup.failed(peer.id)
         else:
             lookup.answered(peer.id, found.peers)
+            on_answer(lookup)
             if found.records and records_valid(found.records):
                 lookup.value_found(loop.time())
         heard.set()

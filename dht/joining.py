@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dht.crawl import crawl
 from dht.lookup import REPLICAS, Lookup
@@ -105,6 +105,7 @@ class Joining:
         beginning: Iterable[Peer] = (),
         answered: Iterable[NodeId] = (),
         silent: Iterable[NodeId] = (),
+        on_answer: Callable[[Lookup], None] = lambda lookup: None,
     ) -> Lookup:
         """Looks for the nodes nearest to a target.
 
@@ -123,7 +124,7 @@ class Joining:
             lookup.answered(node, ())
         for node in silent:
             lookup.failed(node)
-        await crawl(overlay, lookup, peers_max=peers_max)
+        await crawl(overlay, lookup, peers_max=peers_max, on_answer=on_answer)
         return lookup
 
 

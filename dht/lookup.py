@@ -27,6 +27,9 @@ GRACE_SECONDS = 0.06
 
 _VALUES_ENOUGH = 2
 
+_WRITER_ENOUGH = 5
+"""Of eight holders these many serve for the seconds until the next round, when the others are dead or slow."""
+
 _distance = itemgetter(0)
 
 
@@ -143,10 +146,15 @@ class Lookup:
         answered = (candidate.peer for _, candidate in self._by_distance if candidate.state is _State.ANSWERED)
         return list(islice(answered, REPLICAS))
 
-    def _enough_quick_ones(self, now: float) -> bool:
-        """A writer does not wait for slow nodes when as many others are there: they may well be dead."""
+    def nearest_quick(self, now: float) -> list[Peer]:
+        """Of the nodes nearest to the target, those that are neither dead nor slow, the ones that answered."""
         quick = self._nearest(without_slow_at=now)
-        return len(quick) == REPLICAS and all(candidate.state is _State.ANSWERED for candidate in quick)
+        return [candidate.peer for candidate in quick if candidate.state is _State.ANSWERED]
+
+    def _enough_quick_ones(self, now: float) -> bool:
+        """A writer does not wait for slow nodes when as many others are there, or five and nobody else to ask."""
+        quick = self._nearest(without_slow_at=now)
+        return len(quick) >= _WRITER_ENOUGH and all(candidate.state is _State.ANSWERED for candidate in quick)
 
     def _nearest(self, without_slow_at: float | None = None) -> list[_Candidate]:
         nearest: list[_Candidate] = []

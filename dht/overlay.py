@@ -20,6 +20,7 @@ from kademlia.node import Node
 
 from dht.envelope import ClockSkew
 from dht.lease import Lease, check, decode
+from dht.lookup import REPLICAS
 from dht.messages import (
     NONCE_BYTES,
     Answer,
@@ -137,8 +138,9 @@ class Overlay(Calls):
         return self._call("store", peer.address, peer.id, record, peers_max, twice=twice)
 
     def nearest(self, target: bytes) -> list[Peer]:
-        """The contacts nearest to a target, the nearest first."""
-        return [Peer(contact.id, contact.address) for contact in self.router.find_neighbors(Node(target))]
+        """The contacts nearest to a target, the nearest first, without those in doubt."""
+        near = self.router.find_neighbors(Node(target))
+        return [Peer(contact.id, contact.address) for contact in _undoubted(near)]
 
     def knows(self, address: Address) -> bool:
         """Whether a contact has this address."""
@@ -305,7 +307,7 @@ class Overlay(Calls):
         asker = Node(nodeid, *sender)
         self.welcome_if_new(asker)
         found = self.router.find_neighbors(Node(key), exclude=asker)
-        return [Peer(each.id, each.address) for each in found if means_the_same(each.ip, asker.ip)]
+        return [Peer(each.id, each.address) for each in _undoubted(found) if means_the_same(each.ip, asker.ip)]
 
     def _near(self, key: bytes) -> bool:
         """Whether this node is among the nearest to a key that it knows of, and so has to hold its leases."""
@@ -369,3 +371,9 @@ class Overlay(Calls):
         self._quarantine.pop(node, None)
         self._quarantine[node] = self._loop.time() + QUARANTINE_SECONDS
         shorten(self._quarantine, quarantined_max)
+
+
+def _undoubted(contacts: list[Contact]) -> list[Contact]:
+    """Those that answered when last asked; all of them, when these are hardly any."""
+    good = [contact for contact in contacts if not contact.strikes]
+    return good if len(good) >= REPLICAS else contacts

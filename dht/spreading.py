@@ -12,7 +12,7 @@ from functools import partial
 
 from dht.joining import Joining
 from dht.lease import Lease
-from dht.lookup import REPLICAS
+from dht.lookup import REPLICAS, Lookup
 from dht.overlay import Overlay
 from dht.overlay_calls import Result, answer_of
 from dht.peer import Peer, distance
@@ -120,6 +120,7 @@ class Spreading:
             beginning=[*before, *round_.named.values()],
             answered=heard,
             silent=set(round_.asked) - round_.answered,
+            on_answer=partial(self._store_early, round_),
         )
         peers = walk.nearest()
         if not self._still_meant(lease):
@@ -127,6 +128,11 @@ class Spreading:
         self._keep_if_near(lease, peers)
         self._store(round_, [*peers, *(before if round_.changed else ())])
         self._remember(lease, peers)
+
+    def _store_early(self, round_: Round, lookup: Lookup) -> None:
+        """A round that began with known holders is near the key from the start: whoever answers there can hold it."""
+        if round_.asked and self._still_meant(round_.lease):
+            self._store(round_, lookup.nearest_quick(asyncio.get_running_loop().time()))
 
     def _remember(self, lease: Lease, peers: list[Peer]) -> None:
         self._holders.pop(lease.key, None)

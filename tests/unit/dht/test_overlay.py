@@ -494,6 +494,17 @@ def test_one_lost_call_does_not_end_a_contact(stage: Stage) -> None:
     assert stage.overlay.contacts == 1
 
 
+def test_a_contact_in_doubt_is_neither_asked_nor_named_when_there_are_others(stage: Stage) -> None:
+    for number in range(3, 12):
+        stage.introduce(node_key(number), ("192.0.2.9", number))
+    doubted = id_of(node_key(5))
+    stage.overlay.ping(("192.0.2.9", 5), doubted)
+    stage.pass_time(0.55)
+    assert stage.overlay.contacts == 9
+    assert doubted not in {peer.id for peer in stage.overlay.nearest(KEY)}
+    assert doubted not in {peer.id for peer in parse_found(stage.ask("find_node", KEY, 20)).peers}
+
+
 def test_two_lost_calls_end_a_contact_and_its_address_is_remembered(stage: Stage) -> None:
     stage.introduce(THERE)
     stage.overlay.ping(ADDRESS, id_of(THERE))
