@@ -15,7 +15,7 @@ from dht.overlay import Overlay
 from dht.overlay_calls import Result, answer_of
 from dht.peer import checked_address
 from dht.peers_file import KnownPeer
-from dht.producer_ids import node_lease_id
+from dht.producer_ids import NODE_SALT, SALT_BYTES, certified_id, node_lease_id
 from dht.spreading import Round, Spreading
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
@@ -116,6 +116,7 @@ class Directory:
             "leases": len(self._overlay.storage),
             "announced": len(self._announcements),
             "calls_outstanding": self._overlay.calls,
+            "clock_skew_ms": self._overlay.clock_skew_ms,
             **dict(sorted(self._overlay.counters.items())),
         }
 
@@ -140,6 +141,13 @@ class Directory:
         else:
             self._join_in_background()
         return answered
+
+    def new_producer_id(self) -> UUID:
+        """An id for a producer of this node, to which nobody else's claim counts as much (`producer_ids`)."""
+        salt = NODE_SALT
+        while salt == NODE_SALT:
+            salt = self._rng.randbytes(SALT_BYTES)
+        return certified_id(self._swarm, self._public, salt)
 
     @property
     def peers(self) -> list[KnownPeer]:

@@ -68,6 +68,11 @@ class Envelope:
         return body
 
 
+def sent_ms(datagram: bytes) -> int:
+    """The sender's clock in a datagram that was opened."""
+    return int.from_bytes(datagram[6:_MAC_START], "big")
+
+
 class _ReplayWindow:
     """MACs of the datagrams opened during the last window, in two halves of which the older is forgotten as a whole.
 

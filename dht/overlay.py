@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 from kademlia.node import Node
 
-from dht.envelope import ClockSkew
+from dht.envelope import ClockSkew, sent_ms
 from dht.lease import Lease, check, decode
 from dht.lookup import REPLICAS
 from dht.messages import (
@@ -107,6 +108,7 @@ class Overlay(Calls):
         self._quarantine: dict[NodeId, float] = {}
         self._checking: dict[NodeId, asyncio.Future[Result]] = {}
         self._observed: dict[NodeId, Address] = {}
+        self._clocks: dict[NodeId, int] = {}
         self._read_only = read_only
         self._skew_told = False
 
@@ -119,6 +121,11 @@ class Overlay(Calls):
         """Our address as most of the nodes we asked last see it."""
         ranked = Counter(self._observed.values()).most_common(1)
         return ranked[0][0] if ranked else None
+
+    @property
+    def clock_skew_ms(self) -> int:
+        """How far the clocks of the nodes that answered lately are ahead of ours: the median, negative for behind."""
+        return int(median(self._clocks.values())) if self._clocks else 0
 
     # What is asked of others
 
@@ -175,6 +182,8 @@ class Overlay(Calls):
                 self._answer(message, sender)
             elif isinstance(message, Answer):
                 self._take_answer(message, sender)
+                self._clocks[sender.id] = sent_ms(data) - self.wall_ms()
+                shorten(self._clocks, observers_max)
             else:
                 self._ask_again(message, sender)
         except ClockSkew:

@@ -14,7 +14,7 @@ from foundation.errors import LocalError
 from foundation.limits import ids_certified_max
 
 SALT_BYTES = 4
-_NODE_SALT = b"node"
+NODE_SALT = b"node"
 
 
 def certified_id(swarm: bytes, public: bytes, salt: bytes) -> UUID:
@@ -35,4 +35,4 @@ def certified(swarm: bytes, producer_id: UUID, public: bytes) -> bool:
 
 def node_lease_id(swarm: bytes, public: bytes) -> UUID:
     """Under which a node leases itself, so that its bound producers hold."""
-    return certified_id(swarm, public, _NODE_SALT)
+    return certified_id(swarm, public, NODE_SALT)

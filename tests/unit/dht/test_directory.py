@@ -17,7 +17,7 @@ from dht.lease import Lease, producer_key
 from dht.messages import Request, build_answer, build_request, pack_found, pack_present, pack_stored, parse
 from dht.peers_file import KnownPeer
 from dht.presence import prove
-from dht.producer_ids import node_lease_id
+from dht.producer_ids import certified, node_lease_id
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.errors import LocalError
@@ -126,6 +126,7 @@ class Stage:
             **{"swarm_key": SECRET, **options},
         )
         self.asked: list[str] = []
+        self.clock_ahead_ms = 0
         self.result: Callable[[str], Any] = lambda method: pack_found([], [])
 
     def run(self, coroutine: Any) -> Any:
@@ -151,7 +152,9 @@ class Stage:
         return pack_present(seen, self.key.public, prove(self.key, nonce, self.directory.id, self.id, asked, seen))
 
     def say(self, body: bytes) -> None:
-        self.directory.datagram_received(Envelope(SWARM, [SECRET]).seal(body, self.wall_ms), THERE)
+        self.directory.datagram_received(
+            Envelope(SWARM, [SECRET]).seal(body, self.wall_ms + self.clock_ahead_ms), THERE
+        )
 
     @property
     def id(self) -> bytes:
@@ -358,6 +361,21 @@ def test_lookups_are_counted_and_timed(joined: Stage) -> None:
     grown = {name: after[name] - before.get(name, 0) for name in after if name.startswith(("lookup", "records"))}
     assert grown.pop("lookup_milliseconds") > 0
     assert grown == {"lookups": 1, "lookup_queries": 1, "lookup_steps": 1, "records_stale": 1}
+
+
+def test_a_producer_id_of_this_node_is_new_each_time_and_certifies_it(stage: Stage) -> None:
+    public = node_key(1).public
+    ids = {stage.directory.new_producer_id() for _ in range(50)}
+    assert len(ids) == 50
+    assert all(certified(SWARM, each, public) for each in ids)
+    assert node_lease_id(SWARM, public) not in ids
+
+
+def test_the_clocks_of_others_are_compared_with_ours(joined: Stage) -> None:
+    assert joined.directory.stats()["clock_skew_ms"] == 0
+    joined.clock_ahead_ms = 4000
+    joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.3))
+    assert joined.directory.stats()["clock_skew_ms"] == 4000
 
 
 def test_a_withdrawn_producer_is_not_found_though_an_older_lease_is_still_about(joined: Stage) -> None:
