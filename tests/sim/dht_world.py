@@ -15,7 +15,7 @@ from dht.lease import Announcement, Lease
 from dht.messages import pack_found, pack_stored
 from dht.peer import Peer, distance
 from dht.store import Outcome
-from foundation.address import Address
+from foundation.address import Address, format_address
 from foundation.identity import NodeKey, signature_valid, swarm_id
 from tests.sim.dht_loop import QuickLoop, QuickNet
 
@@ -58,8 +58,15 @@ class Reads:
 class World:
     """`announced` maps producers to the address of their owner."""
 
-    def __init__(self, loop: QuickLoop, seed: int, delay_seconds: tuple[float, float] = (0.03, 0.05)) -> None:
+    def __init__(
+        self,
+        loop: QuickLoop,
+        seed: int,
+        delay_seconds: tuple[float, float] = (0.03, 0.05),
+        secret: bytes | None = SECRET,
+    ) -> None:
         self.loop = loop
+        self.secret = secret
         self.rng = random.Random(seed)
         self.net = QuickNet(loop, random.Random(seed + 1), delay_seconds)
         self.nodes: dict[Address, Directory] = {}
@@ -68,19 +75,20 @@ class World:
         self.announced: dict[UUID, Address] = {}
         self.epochs: dict[UUID, int] = {}
 
-    def add(self, secret: bytes | None = SECRET, swarm: str = "sim", ip: str | None = None) -> Address:
+    def add(self, ip: str | None = None, **options: Any) -> Address:
         number = len(self.nodes)
         address = (ip or f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}", 7400)
         late: list[Directory] = []
         send = self.net.attach(address, lambda data, source: late[0].datagram_received(data, source))
         directory = Directory(
             NodeKey.from_seed(self.rng.randbytes(32)),
-            swarm_id(swarm, secret),
+            swarm_id("sim", self.secret),
             send,
             loop=self.loop,
             wall_clock=self.loop.wall_clock,
             rng=random.Random(self.rng.random()),
-            swarm_key=secret,
+            swarm_key=self.secret,
+            **options,
         )
         late.append(directory)
         self.nodes[address] = directory
@@ -138,7 +146,7 @@ class World:
     async def announce(self, producer_id: UUID, owner: Address) -> float:
         """Announces a producer, or announces it again with a higher epoch; returns the seconds it took."""
         epoch = self.epochs.get(producer_id, 0) + 1
-        announcement = Announcement(producer_id, epoch, (owner,), bytes(32), f"http://{owner[0]}:{owner[1]}")
+        announcement = Announcement(producer_id, epoch, (owner,), bytes(32), f"http://{format_address(owner)}")
         started = self.loop.time()
         await self.nodes[owner].announce(announcement)
         self.announced[producer_id], self.epochs[producer_id] = owner, epoch

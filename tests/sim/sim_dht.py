@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tests.sim.dht_loop import QuickLoop
-from tests.sim.dht_world import Reads, World, remember_signatures
+from tests.sim.dht_world import SECRET, Reads, World, remember_signatures
 
 Row = Callable[[World], Awaitable[None]]
 
@@ -184,6 +184,7 @@ def rows(loss: float, dead: Sequence[float], reads: int) -> dict[str, Row]:
 @click.option("--dead", default=[0.2, 0.5], multiple=True, show_default=True, help="Shares of nodes that die at once.")
 @click.option("--latency", nargs=2, default=(30.0, 50.0), show_default=True, help="Least and most, ms one way.")
 @click.option("--join-rate", default=100.0, show_default=True, help="Nodes per second that join.")
+@click.option("--open", "open_swarm", is_flag=True, help="No swarm key: addresses are proved by tokens.")
 @click.option("--only", multiple=True, help="Rows by the beginning of their name, instead of all.")
 @click.option("--remember-signatures/--verify-all", default=True, show_default=True)
 def main(
@@ -195,6 +196,7 @@ def main(
     dead: tuple[float, ...],
     latency: tuple[float, float],
     join_rate: float,
+    open_swarm: bool,
     only: tuple[str, ...],
     remember_signatures: bool,
 ) -> None:
@@ -205,7 +207,7 @@ def main(
     if remember_signatures:
         remember()
     with QuickLoop() as loop:
-        world = World(loop, seed, (latency[0] / 1000, latency[1] / 1000))
+        world = World(loop, seed, (latency[0] / 1000, latency[1] / 1000), None if open_swarm else SECRET)
         loop.run_until_complete(grow(world, nodes, keys, join_rate))
         for name, row in rows(loss, dead, reads).items():
             if not only or name.startswith(only):

@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.sim.dht_loop import QuickLoop
-from tests.sim.dht_world import World
+from tests.sim.dht_world import SECRET, World
 
 SEED = int(os.environ.get("SIM_SEED", "7400"))
 NODES = int(os.environ.get("SIM_NODES", "600"))
 """Handing records on to whoever is new, as kademlia does it, storms above a few hundred nodes."""
 
 
-def play(story: Callable[[World], Awaitable[None]]) -> None:
+def play(story: Callable[[World], Awaitable[None]], secret: bytes | None = SECRET) -> None:
     print(f"seed {SEED}")
     with QuickLoop() as loop:
-        world = World(loop, SEED)
+        world = World(loop, SEED, secret=secret)
 
         async def whole() -> None:
             try:
@@ -49,7 +49,7 @@ def test_hundreds_of_nodes_join_at_once_without_a_storm_and_find_everything() ->
     play(story)
 
 
-def test_a_third_of_the_nodes_lie_and_what_the_others_announce_is_found() -> None:
+def test_in_an_open_swarm_a_third_of_the_nodes_lie_and_what_the_others_announce_is_found() -> None:
     async def story(world: World) -> None:
         await world.grow(60)
         await world.announce_some(20)
@@ -57,6 +57,45 @@ def test_a_third_of_the_nodes_lie_and_what_the_others_announce_is_found() -> Non
         await asyncio.sleep(40)
         reads = await world.read(200)
         assert reads.found >= 198
+        assert sum(node.stats()["requests_unproved"] for node in world.nodes.values()) > 0
+
+    play(story, secret=None)
+
+
+def test_nodes_of_one_ip_version_and_of_both_are_one_swarm() -> None:
+    """Every second node has IPv6 alone, or in addition; the first has IPv4 alone."""
+
+    async def story(world: World) -> None:
+        only_v4 = world.add(ip_versions=(4,))
+        await world.grow(10)
+        for number in range(20):
+            address = world.add(ip=f"2001:db8::{number + 1:x}" if number % 2 else None)
+            await world.nodes[address].bootstrap([world.rng.choice(world.alive[1:10])])
+        await asyncio.sleep(5)
+        await world.announce_some(20)
+        for producer, owner in world.announced.items():
+            found = await world.nodes[only_v4].find(producer, fresh=True)
+            assert found is not None
+            assert found.addresses == (owner,)
+        named = {contact.address for contact in world.nodes[only_v4]._overlay.router}
+        assert len(named) >= 10
+
+    play(story)
+
+
+def test_a_node_that_cannot_be_reached_reads_and_announces_and_is_nobody_s_contact() -> None:
+    async def story(world: World) -> None:
+        await world.grow(30)
+        hidden = world.add(read_only=True)
+        assert await world.nodes[hidden].bootstrap([world.alive[0]]) == 1
+        await world.announce_some(5, [hidden])
+        await world.announce_some(10, world.alive[:30])
+        reads = await world.read(100)
+        assert reads.found == 100
+        for producer in world.announced:
+            assert await world.nodes[hidden].find(producer, fresh=True) is not None
+        contacts = {contact.address for node in world.nodes.values() for contact in node._overlay.router}
+        assert hidden not in contacts
 
     play(story)
 
