@@ -203,8 +203,8 @@ def measured(command: str, rows: tuple[Row, ...]) -> Iterator[str]:
             timeout=PROGRAM_SECONDS_MAX,
             check=True,
         )
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-    except (subprocess.SubprocessError, ValueError, IndexError) as exc:
+        found = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as exc:
         said = (getattr(exc, "stderr", None) or str(exc)).strip().splitlines()
         found, reason = None, said[-1][:120] if said else type(exc).__name__
     shown = f"`python -m {command}`"
