@@ -27,7 +27,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def show(name: str, *columns: str) -> None:
-    click.echo(f"{name:<34}" + "".join(f"{column:>22}" for column in columns))
+    click.echo(f"{name:<34}" + "".join(f"  {column:<24}" for column in columns).rstrip())
 
 
 def show_reads(name: str, reads: Reads) -> None:
