@@ -233,10 +233,9 @@ class Overlay(Calls):
         known = self.router.contact(node.id)
         if known is not None:
             self._heard(known, (node.ip, node.port))
-        elif self.router.crowded((node.ip, node.port)):
-            return
         elif self.router.wants(node.id) or node.id in self._quarantine:
-            self._check(Peer(node.id, (node.ip, node.port)))
+            if not self.router.crowded((node.ip, node.port)):
+                self._check(Peer(node.id, (node.ip, node.port)))
         else:
             oldest = self.router.oldest_beside(node.id)
             if oldest is not None and self._loop.time() - oldest.heard_at > _silent_seconds:
