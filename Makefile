@@ -20,7 +20,8 @@ demo-live: $(VENV)/installed  ## The same for people: the tree as it grows, unti
 	@$(BIN)/swarmd demo
 
 test: lint types chromium  ## Install, lint, check types, run all tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 tests/unit tests/sim
+	@$(BIN)/pytest tests/e2e
 
 lint: $(VENV)/installed-dev  ## Style, and the walls between the packages
 	@$(BIN)/ruff check $(SOURCES)
@@ -31,7 +32,7 @@ types: $(VENV)/installed-dev  ## mypy, strict
 	@$(BIN)/mypy
 
 unit: $(VENV)/installed-dev  ## The quick tests only
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest -n 2 tests/unit
 
 e2e: chromium  ## The tests with real processes, clients and a browser
 	@$(BIN)/pytest tests/e2e
