@@ -52,8 +52,10 @@ def compared(load: str) -> Callable[[Any], Judged]:
 
     def judge(found: Any) -> Judged:
         servers = found[load]
-        named = {name: each["us_per_packet"] for name, each in servers.items() if isinstance(each, dict)}
-        words = ", ".join(f"{name} {us} µs" for name, us in named.items())
+        named = {name: each for name, each in servers.items() if isinstance(each, dict)}
+        words = ", ".join(
+            f"{name} {each['us_per_packet']} µs, {each['lost_percent']}% lost" for name, each in named.items()
+        )
         return f"{servers['ratio']} ({words}; {servers['load']})", servers["ratio"] <= servers["ratio_wanted"]
 
     return judge

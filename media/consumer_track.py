@@ -158,7 +158,7 @@ class ConsumerTrack:
     def connect(self, destination: Destination) -> None:
         """From now on packets can be protected and sent."""
         assert destination.srtp is not None
-        self.destination, self.srtp, self.srtp_context = destination, destination.srtp, destination.srtp._out
+        self.destination, self.srtp, self.srtp_context = destination, destination.srtp, destination.srtp.context
         payload_type = -1 if self.pipe else self.parameters.codec.payload_type
         paddable = not self.pipe and (self.rtx or not self.repairs)
         self.format = Format(self.pipe, payload_type, self.extension_ids, self.srtp.tag_bytes, paddable)

@@ -76,7 +76,6 @@ class Srtp:
         self._outgoing = Session(_outgoing_policy(keys))
         self.context: Any = self._outgoing._srtp[0]
         """libsrtp's own session for what goes out, for the packet path; good as long as this object lives."""
-        self._out: Any = self.context
         self._in: Any = self._incoming._srtp[0]
         self._scratch: Any = ffi.new("char[]", limits.datagram_bytes_max + _TRAILER_BYTES_MAX)
         self._bytes = memoryview(ffi.buffer(self._scratch)).cast("B")
