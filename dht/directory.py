@@ -144,10 +144,11 @@ class Directory:
 
     def new_producer_id(self) -> UUID:
         """An id for a producer of this node, to which nobody else's claim counts as much (`producer_ids`)."""
-        salt = NODE_SALT
-        while salt == NODE_SALT:
+        while True:
             salt = self._rng.randbytes(SALT_BYTES)
-        return certified_id(self._swarm, self._public, salt)
+            chosen = certified_id(self._swarm, self._public, salt)
+            if salt != NODE_SALT and self._announcements.current(chosen) is None:
+                return chosen
 
     @property
     def peers(self) -> list[KnownPeer]:

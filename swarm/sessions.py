@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from dht.directory import Directory
 from dht.lease import Announcement, Lease
@@ -52,7 +52,7 @@ class Sessions:
         """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken` and `SwarmFull`."""
         offer = parse_offer(text)
         if producer_id is None:
-            producer_id, epoch = uuid4(), _epoch_now()
+            producer_id, epoch = self._directory.new_producer_id(), _epoch_now()
         else:
             epoch = await self._claim(producer_id)
         try:

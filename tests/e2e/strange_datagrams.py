@@ -11,8 +11,9 @@ from aioice.stun import Class, Message, Method
 from OpenSSL import SSL
 
 from dht.envelope import Envelope
-from dht.messages import build_request
-from foundation.identity import NodeKey, swarm_id
+from dht.messages import MESSAGE_ID_BYTES, NONCE_BYTES, build_request
+from dht.peer import pack_address
+from foundation.identity import NodeKey, node_id, swarm_id
 from media.dtls import DtlsIdentity
 from media.srtp import AES_128_GCM, SendBuffer, Srtp, SrtpKeys
 from swarm.greeting import dial_ufrag, link_ufrag
@@ -67,8 +68,10 @@ def srtp(packet: bytes, rtcp: bool = False) -> bytes:
 
 
 def dht(swarm: str = "default") -> bytes:
-    """A ping as a node of this swarm would send it."""
-    body = build_request(secrets.token_bytes(20), NodeKey.generate().public, "ping")
+    """A ping as a node of this swarm sends it to one it does not know."""
+    sender = node_id(swarm_id(swarm), NodeKey.generate().public)
+    nonce, asked = secrets.token_bytes(NONCE_BYTES), pack_address(("127.0.0.1", 7400))
+    body = build_request(secrets.token_bytes(MESSAGE_ID_BYTES), sender, "ping", nonce, asked)
     return Envelope(swarm_id(swarm)).seal(body, int(time.time() * 1000))
 
 

@@ -102,6 +102,17 @@ async def test_nothing_that_a_stranger_sends_is_answered_or_disturbs_a_session(
                 assert grown(before, after, "dropped_handler_failures") == 0
                 await stage.goes_on()
                 assert stranger.heard() == []
+                await assert_a_whole_ping_is_answered(stage, stranger, target)
+
+
+async def assert_a_whole_ping_is_answered(stage: Stage, stranger: Stranger, target: NodeProcess) -> None:
+    """By no more than it is long itself: what was spoiled before was spoiled from something good."""
+    ping = strange.dht()
+    await stranger.send(target, [ping])
+    await stage.until_counted(target, lambda now: now.get("dht_requests_unproved"))
+    (answer,) = stranger.heard()
+    assert answer[0] == ping[0]
+    assert len(answer) <= len(ping)
 
 
 @pytest.mark.timeout(180)

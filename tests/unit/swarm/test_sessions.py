@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from dht import announcements
+from dht.producer_ids import certified
 from foundation import limits
 from foundation.errors import BadOffer, LocalError, NoCommonCodec, NoSuchProducer, ProducerTaken, SwarmFull
 from swarm.node import Node
@@ -25,6 +26,12 @@ from tests.unit.swarm.nodes import (
 )
 
 # --- publishing under an id ---
+
+
+async def test_an_id_that_the_node_picks_is_certified_by_its_own_key() -> None:
+    async with Node(config()) as node, raw_client() as client:
+        answered = await offer_published(client, node)
+        assert certified(node.record.swarm, answered.producer_id, node.record.public)
 
 
 async def test_an_id_can_be_taken_once_even_before_its_publisher_is_connected() -> None:
