@@ -447,6 +447,18 @@ delegated_candidates_max = 3
 tried_nodes_max = 1 + delegations_max * delegated_candidates_max
 """Nodes one request may visit: the owner, and every candidate it can be given."""
 
+capability_bytes_max = 256
+"""An owner's leave for one node to consume one producer: two keys' worth of bytes, ids and times, 200 bytes."""
+
+backups_max = 4
+"""Named to each child: two carriers elsewhere in the tree, the grandparent, the owner."""
+
+find_places_max = 8
+"""Carriers named in one PLACES: with URLs of 128 bytes it stays one datagram."""
+
+find_avoided_max = 8
+"""Carriers a FIND need not be told again: those that turned its viewers away lately."""
+
 lineage_nodes_max = 16
 """Depth of a tree: 4 serves 50,000 viewers with 100 slots a node, and chains of single slots end here."""
 

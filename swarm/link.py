@@ -10,8 +10,9 @@ from foundation.identity import NodeId
 from media.pipe import PipeTransport
 from swarm.allowance import Allowance
 from swarm.greeting import Greeter
-from swarm.messages import Error, ErrorCode, Hello, Message, UnknownType, UnknownVersion, decode, encode
+from swarm.messages import Error, ErrorCode, Hello, Message
 from swarm.record import NodeRecord, parse_fingerprint
+from swarm.wire import UnknownType, UnknownVersion, decode, encode
 
 logger = logging.getLogger(__name__)
 

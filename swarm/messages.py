@@ -1,41 +1,16 @@
-"""The control messages of a link: frozen values, and the msgpack maps they travel as.
+"""What nodes say to each other, as frozen values; `swarm.wire` has their bytes, docs/PROTOCOL.md explains every field.
 
-Every map has `v` (the version) and `t` (the type). Unknown fields are ignored, unknown types and versions raise
-errors of their own, because the first is answered with ERROR. docs/PROTOCOL.md explains every field.
+Most travel on links. FIND, PROBE, RECRUIT, OFFER, RENEW and their answers are asks: one datagram each way, no link.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
-from foundation import limits
-from foundation.address import Address, checked
-from foundation.errors import LocalError, RemoteError
-from foundation.identity import NODE_ID_BYTES, NodeId
-from foundation.packing import pack, unpack
-from media.parameters import TrackParameters
-
-VERSION = 1
-PROOF_BYTES = 32
-
-_count_max = 0xFFFFFFFF
-_rank_max = 0xFFFF
-_code_chars_max = 32
-_tracks_max = 2
-
-
-class UnknownType(RemoteError):
-    """A well-formed message of a type this version does not know: answered with ERROR."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__("a control message has an unknown type")
-        self.name = name
-
-
-class UnknownVersion(RemoteError):
-    """A message of another protocol version: answered with ERROR."""
+from foundation.address import Address
+from foundation.identity import NodeId
+from media.parameters import Kind, TrackParameters
 
 
 class RefusalReason(StrEnum):
@@ -47,6 +22,8 @@ class RefusalReason(StrEnum):
     RANK = "rank"
     DEPTH = "depth"
     FAILED = "failed"
+    CAPABILITY = "capability"
+    DRAINING = "draining"
 
 
 class EndReason(StrEnum):
@@ -57,6 +34,14 @@ class EndReason(StrEnum):
     NOT_A_CHILD = "not-a-child"
     SILENT = "silent"
     IDLE = "idle"
+
+
+class Purpose(StrEnum):
+    """Why a node asks for a stream: only a failover may exceed what is held back, a move leaves another parent."""
+
+    NEW = "new"
+    FAILOVER = "failover"
+    MOVE = "move"
 
 
 class ErrorCode(StrEnum):
@@ -77,8 +62,20 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a child stands in one track: the first sequence number that it misses and that can still be repaired."""
+
+    kind: Kind
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Consume:
-    """Child to carrier: feed me. `rank_below` is set by an asker with children: only a lower rank may feed it."""
+    """Child to carrier: feed me. `rank_below` is set by an asker with children: only a lower rank may feed it.
+
+    `capability` is the owner's leave for this asker; `resume` and its `epoch` say what the asker has already, so that
+    the pipe begins with what it misses.
+    """
 
     type: ClassVar[str] = "consume"
     request: int
@@ -86,11 +83,19 @@ class Consume:
     tried: tuple[NodeId, ...] = ()
     delegations: int = 0
     rank_below: int | None = None
+    purpose: str = Purpose.NEW
+    region: str = ""
+    capability: bytes = b""
+    epoch: int = 0
+    resume: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Carrier to child: the pipe is open. `rank` and `lineage` are the carrier's; every track has its SSRC."""
+    """Carrier to child: the pipe is open. `rank`, `lineage` and `delay_ms` are the carrier's; every track has its SSRC.
+
+    `epoch` numbers the publisher's session: what comes of another epoch has other sequence numbers and timestamps.
+    """
 
     type: ClassVar[str] = "accepted"
     request: int
@@ -98,16 +103,20 @@ class Accepted:
     rank: int
     lineage: tuple[NodeId, ...]
     tracks: tuple[TrackParameters, ...]
+    delay_ms: int = 0
+    epoch: int = 0
+    capability: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Delegated:
-    """Busy carrier to child: ask these carriers, best first; signed node records."""
+    """Busy carrier to child: ask these carriers, best first; signed node records, and the owner's leave to do so."""
 
     type: ClassVar[str] = "delegated"
     request: int
     producer: UUID
     candidates: tuple[bytes, ...]
+    capability: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +189,37 @@ class Lineage:
     producer: UUID
     rank: int
     lineage: tuple[NodeId, ...]
+    delay_ms: int = 0
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A carrier that could feed the child when its parent cannot: signed record, rank, delay from the owner."""
+
+    record: bytes
+    rank: int
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """Parent to child: whom to ask when I am gone, best first; replaces what was said before."""
+
+    type: ClassVar[str] = "backups"
+    request: int
+    producer: UUID
+    backups: tuple[Backup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Parent to child: I am about to go, take another parent while I still feed you. Signed records, best first."""
+
+    type: ClassVar[str] = "handover"
+    request: int
+    producer: UUID
+    candidates: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +256,100 @@ class TreeReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """Ask of a node with waiting viewers to the owner: where is room for so many? `avoid` was just found full."""
+
+    type: ClassVar[str] = "find"
+    producer: UUID
+    places: int
+    region: str = ""
+    avoid: tuple[NodeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A carrier with room for `count` viewers, by its base URL."""
+
+    node: NodeId
+    url: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Answer to FIND. `retry_ms`: room is coming, ask again then for the rest; 0: what is missing is nowhere."""
+
+    type: ClassVar[str] = "places"
+    producer: UUID
+    places: tuple[Place, ...]
+    retry_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask of a carrier that looks for a relay: how much room have you?"""
+
+    type: ClassVar[str] = "probe"
+    producer: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Answer to PROBE: my signed record and free slots; `carries`: I have this stream already, or am getting it."""
+
+    type: ClassVar[str] = "probed"
+    record: bytes
+    relay_room: int
+    viewer_room: int
+    carries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recruit:
+    """Ask of a carrier: relay this stream, from `parent` (a signed record) with the owner's leave `capability`."""
+
+    type: ClassVar[str] = "recruit"
+    producer: UUID
+    parent: bytes
+    capability: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Recruited:
+    """Answer to RECRUIT: I do, with so many free slots; none: I do not."""
+
+    type: ClassVar[str] = "recruited"
+    viewer_room: int
+    relay_room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Ask of a node that has just joined: I have room, remember me. Answered with PROBED."""
+
+    type: ClassVar[str] = "offer"
+    record: bytes
+    relay_room: int
+    viewer_room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Ask of a relay to the owner: my capability runs out."""
+
+    type: ClassVar[str] = "renew"
+    producer: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Answer to RENEW: the owner's leave for the asker."""
+
+    type: ClassVar[str] = "renewed"
+    capability: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """A message of the receiver could not be used; never answered. `about` is the type it had, or empty."""
 
@@ -237,205 +371,16 @@ Message = (
     | Lineage
     | Tree
     | TreeReply
+    | Backups
+    | Handover
+    | Find
+    | Places
+    | Probe
+    | Probed
+    | Recruit
+    | Recruited
+    | Offer
+    | Renew
+    | Renewed
     | Error
 )
-
-
-def encode(message: Message) -> bytes:
-    """The bytes of a message. Raises `LocalError` when it does not fit into `control_message_bytes_max`."""
-    _, fields = _SCHEMA[message.type]
-    wire: dict[str, Any] = {"v": VERSION, "t": message.type}
-    for name, field in fields.items():
-        value = getattr(message, name)
-        if value is not None:
-            wire[name] = field.write(value)
-    data = pack(wire)
-    if len(data) > limits.control_message_bytes_max:
-        raise LocalError(f"a {message.type} message of {len(data)} bytes does not fit into a link's messages")
-    return data
-
-
-def decode(data: bytes) -> Message:
-    """The message in these bytes. Raises `UnknownType`, `UnknownVersion`, or `RemoteError` for anything malformed."""
-    wire = unpack(data, limits.control_message_bytes_max)
-    if not isinstance(wire, dict):
-        raise RemoteError("a control message is not a map")
-    if type(wire.get("v")) is not int or wire["v"] != VERSION:
-        raise UnknownVersion("a control message has an unknown version")
-    name = _code(wire.get("t"))
-    if name not in _SCHEMA:
-        raise UnknownType(name)
-    kind, fields = _SCHEMA[name]
-    values: dict[str, Any] = {}
-    for key, field in fields.items():
-        value = wire.get(key)
-        if value is not None:
-            values[key] = field.read(value)
-        elif not field.optional:
-            raise RemoteError(f"a {name} message has no {key}")
-    message: Message = kind(**values)
-    return message
-
-
-# --- fields: each reads a msgpack value into a checked one, and writes it back ----------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    read: Callable[[Any], Any]
-    write: Callable[[Any], Any] = lambda value: value
-    optional: bool = False
-
-
-def _integer(maximum: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if type(value) is not int or not 0 <= value <= maximum:
-            raise RemoteError("a control message has a wrong number")
-        return value
-
-    return read
-
-
-def _bytes(minimum: int, maximum: int) -> Callable[[Any], bytes]:
-    def read(value: Any) -> bytes:
-        if not isinstance(value, bytes) or not minimum <= len(value) <= maximum:
-            raise RemoteError("a control message has bytes of a wrong length")
-        return value
-
-    return read
-
-
-def _items(read_one: Callable[[Any], Any], minimum: int, maximum: int) -> Callable[[Any], tuple[Any, ...]]:
-    def read(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not minimum <= len(value) <= maximum:
-            raise RemoteError("a control message has too many items, or too few")
-        return tuple(read_one(item) for item in value)
-
-    return read
-
-
-def _parts(value: Any, count: int) -> list[Any]:
-    """A list that may have grown in a newer version: its first `count` items."""
-    if not isinstance(value, list) or len(value) < count:
-        raise RemoteError("a control message has an item that is too short")
-    return value[:count]
-
-
-def _code(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _code_chars_max or not value.isprintable():
-        raise RemoteError("a control message has a malformed word")
-    return value
-
-
-def _read_url(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > limits.node_record_url_bytes_max or not value.isprintable():
-        raise RemoteError("a control message has a malformed url")
-    return value
-
-
-def _read_producer(value: Any) -> UUID:
-    return UUID(bytes=_bytes(16, 16)(value))
-
-
-def _read_tracks(value: Any) -> tuple[TrackParameters, ...]:
-    tracks: tuple[TrackParameters, ...] = _items(TrackParameters.from_wire, 1, _tracks_max)(value)
-    if len({track.kind for track in tracks}) < len(tracks):
-        raise RemoteError("a producer has two tracks of one kind")
-    ssrcs = [track.ssrc for track in tracks] + [track.rtx_ssrc for track in tracks if track.rtx_ssrc is not None]
-    if None in ssrcs or len(set(ssrcs)) < len(ssrcs):
-        raise RemoteError("a piped track has no SSRC of its own")
-    return tracks
-
-
-def _read_candidate(value: Any) -> ReportedCandidate:
-    record, rank, relay_room, viewer_room = _parts(value, 4)
-    return ReportedCandidate(_record(record), _rank(rank), _count(relay_room), _count(viewer_room))
-
-
-def _write_candidate(candidate: ReportedCandidate) -> list[Any]:
-    return [candidate.record, candidate.rank, candidate.relay_room, candidate.viewer_room]
-
-
-def _read_nodes(value: Any) -> tuple[TreeNode, ...]:
-    nodes: tuple[TreeNode, ...] = _items(_read_node, 0, limits.tree_nodes_max)(value)
-    for index, node in enumerate(nodes):
-        if (index == 0) != (node.parent is None) or (node.parent or 0) > max(0, index - 1):
-            raise RemoteError("a tree is not in order: parents come before their children")
-    return nodes
-
-
-def _read_node(value: Any) -> TreeNode:
-    node, url, ip, port, viewers, parent = _parts(value, 6)
-    return TreeNode(
-        _node(node), _read_url(url), checked(ip, port), _count(viewers), None if parent is None else _count(parent)
-    )
-
-
-def _write_node(node: TreeNode) -> list[Any]:
-    return [node.node, node.url, *node.address, node.viewers, node.parent]
-
-
-def _all(write_one: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    return lambda values: [write_one(value) for value in values]
-
-
-_count = _integer(_count_max)
-_rank = _integer(_rank_max)
-_node = _bytes(NODE_ID_BYTES, NODE_ID_BYTES)
-_record = _bytes(1, limits.node_record_bytes_max)
-
-_ABOUT: dict[str, _Field] = {
-    "request": _Field(_integer(2**63 - 1)),
-    "producer": _Field(_read_producer, lambda producer: producer.bytes),
-}
-_POSITION = {
-    "rank": _Field(_rank),
-    "lineage": _Field(_items(_node, 1, limits.lineage_nodes_max), list),
-}
-
-_SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
-    Hello.type: (
-        Hello,
-        {"record": _Field(_record), "proof": _Field(_bytes(PROOF_BYTES, PROOF_BYTES), optional=True)},
-    ),
-    Consume.type: (
-        Consume,
-        _ABOUT
-        | {
-            "tried": _Field(_items(_node, 0, limits.tried_nodes_max), list, optional=True),
-            "delegations": _Field(_integer(limits.delegations_max), optional=True),
-            "rank_below": _Field(_rank, optional=True),
-        },
-    ),
-    Accepted.type: (Accepted, _ABOUT | _POSITION | {"tracks": _Field(_read_tracks, _all(TrackParameters.to_wire))}),
-    Delegated.type: (
-        Delegated,
-        _ABOUT | {"candidates": _Field(_items(_record, 1, limits.delegated_candidates_max), list)},
-    ),
-    Refused.type: (Refused, _ABOUT | {"reason": _Field(_code, str)}),
-    Leave.type: (Leave, _ABOUT),
-    Release.type: (Release, _ABOUT),
-    Ended.type: (Ended, _ABOUT | {"reason": _Field(_code, str)}),
-    Report.type: (
-        Report,
-        _ABOUT
-        | {
-            "relay_room": _Field(_count),
-            "viewer_room": _Field(_count),
-            "size": _Field(_count),
-            "candidates": _Field(
-                _items(_read_candidate, 0, limits.report_candidates_max), _all(_write_candidate), optional=True
-            ),
-        },
-    ),
-    Lineage.type: (Lineage, _ABOUT | _POSITION),
-    Tree.type: (
-        Tree,
-        _ABOUT | {"levels": _Field(_integer(limits.tree_levels_max)), "wait_ms": _Field(_integer(60_000))},
-    ),
-    TreeReply.type: (
-        TreeReply,
-        _ABOUT | {"nodes": _Field(_read_nodes, _all(_write_node)), "left_out": _Field(_count, optional=True)},
-    ),
-    Error.type: (Error, {"code": _Field(_code, str), "about": _Field(_code, optional=True)}),
-}

@@ -33,10 +33,10 @@ from swarm.messages import (
     Report,
     Tree,
     TreeReply,
-    encode,
 )
 from swarm.node import Node
 from swarm.record import Contact, NodeRecord
+from swarm.wire import encode
 from tests.e2e.stage import WAIT_SECONDS, Stage, running_session
 from tests.e2e.test_hostile import grown
 

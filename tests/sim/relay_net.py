@@ -29,10 +29,11 @@ from swarm.actions import (
     StopPipe,
     TreeKnown,
 )
-from swarm.messages import Accepted, Message, decode, encode
+from swarm.messages import Accepted, Message
 from swarm.policy import MaxConsumers
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
+from swarm.wire import decode, encode
 
 SWARM = swarm_id("sim")
 VP8 = Codec("video/VP8", 90000, None, 96)

@@ -4,8 +4,8 @@ import pytest
 
 from foundation import limits
 from swarm.actions import Carried, Full, NotFound
-from swarm.messages import encode
 from swarm.tree_walk import nested
+from swarm.wire import encode
 from tests.sim.relay_net import Net, P, Q, seeds
 
 

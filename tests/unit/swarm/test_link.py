@@ -16,8 +16,9 @@ from foundation.packing import pack
 from media.pipe import PipeTransport
 from swarm.greeting import Greeter
 from swarm.link import Link
-from swarm.messages import Error, ErrorCode, Hello, Leave, Message, decode, encode
+from swarm.messages import Error, ErrorCode, Hello, Leave, Message
 from swarm.record import NodeRecord, format_fingerprint
+from swarm.wire import decode, encode
 
 NOW = 1_700_000_000.0
 SECRET = b"k" * 32

@@ -12,32 +12,44 @@ from foundation import limits
 from foundation.errors import LocalError, RemoteError
 from foundation.packing import pack, unpack
 from media.parameters import Codec, HeaderExtension, TrackParameters
-from swarm import messages
+from swarm import wire
 from swarm.messages import (
     Accepted,
+    Backup,
+    Backups,
     Consume,
     Delegated,
     Ended,
     EndReason,
     Error,
     ErrorCode,
+    Find,
+    Handover,
     Hello,
     Leave,
     Lineage,
     Message,
+    Offer,
+    Place,
+    Places,
+    Position,
+    Probe,
+    Probed,
+    Purpose,
+    Recruit,
+    Recruited,
     RefusalReason,
     Refused,
     Release,
+    Renew,
+    Renewed,
     Report,
     ReportedCandidate,
     Tree,
     TreeNode,
     TreeReply,
-    UnknownType,
-    UnknownVersion,
-    decode,
-    encode,
 )
+from swarm.wire import UnknownType, UnknownVersion, decode, encode
 
 P = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 A, B, C = (bytes([n]) * 20 for n in (1, 2, 3))
@@ -48,17 +60,28 @@ AUDIO = TrackParameters("audio", "1", Codec("audio/opus", 48000, 2, 111, (("usei
 
 EVERY_MESSAGE: list[Message] = [
     Hello(b"record", b"\5" * 32),
-    Consume(2**63 - 1, P, (A, B), 5, 7),
-    Accepted(1, P, 2, (A, B, C), (VIDEO, AUDIO)),
-    Delegated(1, P, (b"one", b"two", b"three")),
+    Consume(2**63 - 1, P, (A, B), 5, 7, Purpose.FAILOVER, "eu", b"leave", 3, (Position("video", 65535),)),
+    Accepted(1, P, 2, (A, B, C), (VIDEO, AUDIO), 40, 3, b"leave"),
+    Delegated(1, P, (b"one", b"two", b"three"), b"leave"),
     Refused(1, P, RefusalReason.BUSY),
     Leave(1, P),
     Release(1, P),
     Ended(1, P, EndReason.LOST),
     Report(1, P, 3, 2, 17, (ReportedCandidate(b"record", 4, 1, 0),)),
-    Lineage(1, P, 1, (A, B)),
+    Lineage(1, P, 1, (A, B), 40, 3),
     Tree(1, P, 16, 2000),
     TreeReply(1, P, (TreeNode(A, "http://a", ("192.0.2.1", 7400), 3), TreeNode(B, "", ("2001:db8::1", 1), 0, 0)), 9),
+    Backups(1, P, (Backup(b"one", 2, 40), Backup(b"two", 0, 0))),
+    Handover(1, P, (b"one", b"two")),
+    Find(P, 40, "eu", (A, B)),
+    Places(P, (Place(A, "http://a", 30), Place(B, "http://b", 10)), 200),
+    Probe(P),
+    Probed(b"record", 4, 75, True),
+    Recruit(P, b"record", b"leave"),
+    Recruited(75, 4),
+    Offer(b"record", 4, 75),
+    Renew(P),
+    Renewed(b"leave"),
     Error(ErrorCode.UNKNOWN_TYPE, "dance"),
 ]
 
@@ -69,12 +92,12 @@ def _name(message: Message) -> str:
 
 def _changed(message: Message, changes: dict[str, Any]) -> bytes:
     """The message with fields of its map changed; None leaves one out."""
-    wire = unpack(encode(message), limits.control_message_bytes_max) | changes
-    return pack({name: value for name, value in wire.items() if value is not None})
+    fields = unpack(encode(message), limits.control_message_bytes_max) | changes
+    return pack({name: value for name, value in fields.items() if value is not None})
 
 
 def test_every_type_is_tried_here() -> None:
-    assert {message.type for message in EVERY_MESSAGE} == set(messages._SCHEMA)
+    assert {message.type for message in EVERY_MESSAGE} == set(wire._SCHEMA)
 
 
 @pytest.mark.parametrize("message", EVERY_MESSAGE, ids=_name)
@@ -103,7 +126,7 @@ def test_unknown_fields_are_ignored(message: Message) -> None:
 
 @pytest.mark.parametrize("message", EVERY_MESSAGE, ids=_name)
 def test_a_message_without_a_needed_field_is_refused(message: Message) -> None:
-    _, fields = messages._SCHEMA[message.type]
+    _, fields = wire._SCHEMA[message.type]
     for name, field in fields.items():
         if not field.optional:
             with pytest.raises(RemoteError, match=name):
@@ -115,7 +138,7 @@ def test_a_message_without_a_needed_field_is_refused(message: Message) -> None:
     "value", [-1, 2**64 - 1, 1.5, True, b"", b"x" * 600, "x" * 300, "\n", [7], [[]], {}, [None] * 200]
 )
 def test_a_field_with_a_value_of_another_kind_is_refused_or_harmless(message: Message, value: Any) -> None:
-    _, fields = messages._SCHEMA[message.type]
+    _, fields = wire._SCHEMA[message.type]
     for name in fields:
         try:
             assert decode(encode(decode(_changed(message, {name: value}))))
@@ -197,6 +220,12 @@ def test_the_largest_tree_fits() -> None:
         (EVERY_MESSAGE[11], {"nodes": [[A, "", "192.0.2.1", 1, 0, None], [B, "", "192.0.2.1", 1, 0, None]]}),
         (EVERY_MESSAGE[11], {"nodes": [[A, "", "192.0.2.1", 1, 0, None], [B, "", "192.0.2.1", 1, 0, 1]]}),
         (EVERY_MESSAGE[11], {"nodes": [[A, "", "host.example", 1, 0, None]]}),
+        (EVERY_MESSAGE[1], {"resume": [["smell", 1]]}),
+        (EVERY_MESSAGE[1], {"resume": [["video", 65536]]}),
+        (EVERY_MESSAGE[1], {"capability": b"x" * 257}),
+        (EVERY_MESSAGE[12], {"backups": [[b"x", 1, 1]] * 5}),
+        (EVERY_MESSAGE[15], {"places": [[A, "", 1]] * 9}),
+        (EVERY_MESSAGE[15], {"retry_ms": 60_001}),
         (EVERY_MESSAGE[11], {"nodes": [[A, "x" * 129, "192.0.2.1", 1, 0, None]]}),
     ],
 )
@@ -218,8 +247,8 @@ def test_a_reason_of_a_newer_version_is_kept() -> None:
 
 def test_the_protocol_page_names_every_type_field_reason_and_code() -> None:
     page = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text()
-    words = {name for name, (_, fields) in messages._SCHEMA.items() for name in (name, *fields)}
-    words |= {*RefusalReason, *EndReason, *ErrorCode} - {EndReason.IDLE}
+    words = {name for name, (_, fields) in wire._SCHEMA.items() for name in (name, *fields)}
+    words |= {*RefusalReason, *EndReason, *ErrorCode, *Purpose} - {EndReason.IDLE}
     assert [word for word in sorted(words) if f"`{word}`" not in page] == []
 
 
@@ -240,7 +269,7 @@ _values = st.recursive(
 @settings(deadline=None, max_examples=200)
 @given(st.sampled_from(EVERY_MESSAGE), st.data())
 def test_random_values_in_fields_are_refused_or_read_as_a_message(message: Message, data: st.DataObject) -> None:
-    names = st.sampled_from(sorted(messages._SCHEMA[message.type][1]))
+    names = st.sampled_from(sorted(wire._SCHEMA[message.type][1]))
     changes = data.draw(st.dictionaries(names, _values, max_size=3))
     try:
         read = decode(_changed(message, changes))
