@@ -12,7 +12,7 @@ from uuid import UUID
 
 import click
 
-from foundation.errors import ConfigError, LocalError, RemoteError
+from foundation.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
     from swarm.config import Config
@@ -125,25 +125,24 @@ async def _run(config: "Config") -> None:
         await stopping.wait()
 
 
-@commands.command(short_help="Make the key of a private swarm.")
+@commands.command(short_help="Make the key of a private swarm, or change it.")
 @click.argument("file", required=False, type=click.Path())
-def keygen(file: str | None) -> None:
-    """Make the key of a private swarm: into FILE, which only you may read, or onto the terminal."""
-    import os
-    import secrets
+@click.option("--rotate", is_flag=True, help="Take the key in FILE one step further to a new one; three steps.")
+def keygen(file: str | None, rotate: bool) -> None:
+    """Make the key of a private swarm: into FILE, which only you may read, or onto the terminal.
 
-    key = secrets.token_hex(32)
+    With --rotate a running swarm gets another key in three steps, each of which is told.
+    """
+    from swarm.swarm_key import make_swarm_key, new_key, rotate_swarm_key
+
     if file is None:
-        click.echo(key)
-        return
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigError(f"{file} exists: a swarm's key is not replaced; give another name") from None
-    except OSError as exc:
-        raise ConfigError(f"cannot write {file}: {exc.strerror}") from exc
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(key + "\n")
+        if rotate:
+            raise click.UsageError("--rotate needs the FILE with the swarm's key.")
+        click.echo(new_key().hex())
+    elif rotate:
+        click.echo(rotate_swarm_key(file))
+    else:
+        make_swarm_key(file)
 
 
 @commands.command(short_help="Publish a file, or a test picture and tone.")

@@ -50,7 +50,7 @@ class Directory:
     It has no socket: `send` takes a datagram and a numeric address, `datagram_received` what came with the first byte
     0xD5. `wall_clock` gives seconds since 1970, as leases count them; timers run on the loop's clock. `rng` should be a
     `random.SystemRandom` outside of simulations, since message ids must not be guessed. Without a `swarm_key` the
-    swarm is open; datagrams under `swarm_key_former` are accepted too, while a swarm changes its key. A `read_only`
+    swarm is open; datagrams under `swarm_key_other` are accepted too, while a swarm changes its key. A `read_only`
     node, which others cannot reach, finds and announces but answers nothing, so nobody takes it for a contact.
     `subnet_max` bounds the contacts in one public subnet; contacts of other `ip_versions` than ours are not asked.
     """
@@ -65,12 +65,12 @@ class Directory:
         wall_clock: Callable[[], float],
         rng: random.Random,
         swarm_key: bytes | None,
-        swarm_key_former: bytes | None = None,
+        swarm_key_other: bytes | None = None,
         read_only: bool = False,
         subnet_max: int | None = subnet_contacts_max,
         ip_versions: Collection[int] = (4, 6),
     ) -> None:
-        keys = [each for each in (swarm_key, swarm_key_former) if each]
+        keys = [each for each in (swarm_key, swarm_key_other) if each]
         self._overlay = Overlay(
             key, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=keys, read_only=read_only
         )

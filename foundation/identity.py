@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 NODE_ID_BYTES = 20
 SWARM_ID_BYTES = 16
+SWARM_ORIGIN_BYTES = 16
 PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 
@@ -53,9 +54,14 @@ def signature_valid(public: bytes, tag: bytes, body: bytes, signature: bytes) ->
     return True
 
 
-def swarm_id(name: str, swarm_key: bytes | None = None) -> bytes:
-    """The 16 bytes which tell one swarm's records from another's: of its name and, if private, of its key."""
-    return hashlib.sha256(b"swarmd swarm\0" + name.encode() + b"\0" + (swarm_key or b"")).digest()[:SWARM_ID_BYTES]
+def swarm_origin(first_key: bytes) -> bytes:
+    """The 16 bytes which a private swarm keeps of its first key when it changes it; no secret."""
+    return hashlib.sha256(b"swarmd swarm origin\0" + first_key).digest()[:SWARM_ORIGIN_BYTES]
+
+
+def swarm_id(name: str, origin: bytes | None = None) -> bytes:
+    """The 16 bytes which tell one swarm's records from another's: of its name and, if private, its origin."""
+    return hashlib.sha256(b"swarmd swarm\0" + name.encode() + b"\0" + (origin or b"")).digest()[:SWARM_ID_BYTES]
 
 
 def node_id(swarm: bytes, public: bytes) -> NodeId:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from foundation.errors import RemoteError
 from foundation.identity import NODE_ID_BYTES, NodeId
-from swarm.messages import Hello
+from swarm.messages import PROOF_BYTES, Hello
 from swarm.record import NodeRecord
-from swarm.wire import PROOF_BYTES
 
 _PROOF_TAG = b"swarmd hello\0"
 _PASSWORD_TAG = b"swarmd link\0"
 _PASSWORD_BYTES = 16
-_UFRAG_NONCE_BYTES = 6
+_SECRET_TAG_BYTES = 4
+UFRAG_NONCE_BYTES = 6
 
 
 def link_ufrag(node: NodeId) -> str:
@@ -25,21 +25,17 @@ def link_ufrag(node: NodeId) -> str:
     return node.hex()
 
 
-def dial_ufrag(node: NodeId, nonce: bytes) -> str:
-    """The user fragment of one dial: the dialer's id, and 6 fresh bytes that tell this dial from its others, in hex."""
-    assert len(nonce) == _UFRAG_NONCE_BYTES
-    return node.hex() + nonce.hex()
+def dial_ufrag(node: NodeId, secret: bytes, nonce: bytes) -> str:
+    """The user fragment of one dial, in hex: the dialer's id, 4 bytes that tell which secret its password is made of,
+    and 6 fresh bytes that tell this dial from its others.
+    """
+    assert len(nonce) == UFRAG_NONCE_BYTES
+    return (node + _secret_tag(secret) + nonce).hex()
 
 
 def dialer_of(ufrag: str) -> NodeId:
     """The node that says it dials with this user fragment. Raises `RemoteError` when no node would."""
-    try:
-        raw = bytes.fromhex(ufrag)
-    except ValueError:
-        raw = b""
-    if len(raw) != NODE_ID_BYTES + _UFRAG_NONCE_BYTES or raw.hex() != ufrag:
-        raise RemoteError("a link's user fragment is not a node id and a nonce")
-    return raw[:NODE_ID_BYTES]
+    return _split(ufrag)[0]
 
 
 def link_password(secret: bytes, acceptor: NodeId, dialer: NodeId) -> str:
@@ -50,14 +46,35 @@ def link_password(secret: bytes, acceptor: NodeId, dialer: NodeId) -> str:
 
 @dataclass(slots=True)
 class Greeter:
-    """This node's side of every greeting. `me` is its own record, with the signed bytes in `encoded`."""
+    """This node's side of every dial and greeting. `me` is its own record, with the signed bytes in `encoded`.
+
+    While a private swarm changes its key, the `swarm_key_other` of a peer is as good as the one that is used here.
+    """
 
     me: NodeRecord
     swarm_key: bytes | None
+    swarm_key_other: bytes | None = None
+
+    def dial(self, acceptor: NodeId, nonce: bytes) -> tuple[str, str]:
+        """Our user fragment and the password of a dial, with 6 fresh bytes."""
+        secret = self._secrets[0]
+        return dial_ufrag(self.me.node, secret, nonce), link_password(secret, acceptor, self.me.node)
+
+    def password_of(self, ufrag: str) -> str | None:
+        """What whoever dials us with this user fragment has to know; None if it is of no secret of ours.
+
+        Raises `RemoteError` when no node would use this user fragment.
+        """
+        dialer, tag = _split(ufrag)
+        for secret in self._secrets:
+            if _secret_tag(secret) == tag:
+                return link_password(secret, self.me.node, dialer)
+        return None
 
     def hello(self, peer_fingerprint: bytes) -> Hello:
         """Our HELLO to the holder of this certificate."""
-        return Hello(self.me.encoded, self._proof(self.me.fingerprint, peer_fingerprint))
+        proofs = self._proofs(self.me.fingerprint, peer_fingerprint)
+        return Hello(self.me.encoded, proofs[0] if proofs else None)
 
     def check(self, hello: Hello, peer_fingerprint: bytes, expected: NodeId, wall_now: float) -> NodeRecord:
         """The record of the peer that showed this certificate and has to be `expected`. Raises `RemoteError`."""
@@ -68,13 +85,34 @@ class Greeter:
             raise RemoteError("the peer is another node than the one expected")
         if record.node == self.me.node:
             raise RemoteError("the peer has this node's own key")
-        proof = self._proof(peer_fingerprint, self.me.fingerprint)
-        if proof is not None and not hmac.compare_digest(proof, hello.proof or b""):
+        proofs = self._proofs(peer_fingerprint, self.me.fingerprint)
+        if proofs and not any(hmac.compare_digest(proof, hello.proof or b"") for proof in proofs):
             raise RemoteError("the peer does not know the swarm key")
         return record
 
-    def _proof(self, sender: bytes, receiver: bytes) -> bytes | None:
+    @property
+    def _keys(self) -> list[bytes]:
+        return [key for key in (self.swarm_key, self.swarm_key_other) if key]
+
+    @property
+    def _secrets(self) -> list[bytes]:
+        return self._keys or [self.me.swarm]
+
+    def _proofs(self, sender: bytes, receiver: bytes) -> list[bytes]:
         """Of one direction: what is said on one link is worth nothing on another one, or back to its sender."""
-        if self.swarm_key is None:
-            return None
-        return hashlib.blake2b(_PROOF_TAG + sender + receiver, key=self.swarm_key, digest_size=PROOF_BYTES).digest()
+        said = _PROOF_TAG + sender + receiver
+        return [hashlib.blake2b(said, key=key, digest_size=PROOF_BYTES).digest() for key in self._keys]
+
+
+def _split(ufrag: str) -> tuple[NodeId, bytes]:
+    try:
+        raw = bytes.fromhex(ufrag)
+    except ValueError:
+        raw = b""
+    if len(raw) != NODE_ID_BYTES + _SECRET_TAG_BYTES + UFRAG_NONCE_BYTES or raw.hex() != ufrag:
+        raise RemoteError("a link's user fragment is not a node id, a tag and a nonce")
+    return raw[:NODE_ID_BYTES], raw[NODE_ID_BYTES:-UFRAG_NONCE_BYTES]
+
+
+def _secret_tag(secret: bytes) -> bytes:
+    return hashlib.blake2b(secret, digest_size=_SECRET_TAG_BYTES, person=b"swarmd link key").digest()

@@ -20,7 +20,6 @@ _PREFIX = "swarmd-node-key:1:"
 _SEED_BYTES = 32
 _CHECK_DIGITS = 8
 _LINE_BYTES = len(_PREFIX) + 2 * _SEED_BYTES + 1 + _CHECK_DIGITS + 1
-_SWARM_KEY_FILE_BYTES_MAX = 256
 _MOVED_AWAY = "restore it from a backup, or move it away to give the node a new identity"
 
 
@@ -39,28 +38,31 @@ def load_or_create_key(data_dir: str | os.PathLike[str] | None) -> NodeKey:
             _create(directory, path)
         return _load(path)
     except OSError as exc:
-        raise ConfigError(f"--data-dir {data_dir}: {path} cannot be used ({_reason(exc)})") from exc
+        raise ConfigError(f"--data-dir {data_dir}: {path} cannot be used ({reason(exc)})") from exc
 
 
-def load_swarm_key(path: str | os.PathLike[str]) -> bytes:
-    """The 32 bytes of a private swarm, from a file with 64 hex digits that only its owner may read.
+def read_private(path: Path, size_max: int) -> bytes:
+    """At most `size_max` bytes of a regular file; `ConfigError` when others than its owner may touch it."""
+    # O_NONBLOCK: opening a FIFO would wait for a writer for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise ConfigError(f"{path} is not a regular file")
+        if stat.S_IMODE(mode) & 0o077:
+            raise ConfigError(f"{path} may be read by others: whoever read it can be this node; run chmod 600 {path}")
+        return file.read(size_max)
 
-    Raises `ConfigError` with one sentence for anything else.
-    """
-    try:
-        text = _read_private(Path(path), _SWARM_KEY_FILE_BYTES_MAX).decode("ascii").strip()
-        key = bytes.fromhex(text)
-    except OSError as exc:
-        raise ConfigError(f"--swarm-key-file {path} cannot be read ({_reason(exc)})") from exc
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise ConfigError(f"--swarm-key-file {path} is not 64 hex digits: make one with 'swarmd keygen'")
-    return key
+
+def reason(exc: OSError) -> str:
+    """Why a file cannot be used, and the cure where it is known."""
+    if exc.errno == errno.EACCES:
+        return "permission denied: run the node as the directory's owner"
+    return exc.strerror or type(exc).__name__
 
 
 def _load(path: Path) -> NodeKey:
-    line = _read_private(path, _LINE_BYTES + 1)
+    line = read_private(path, _LINE_BYTES + 1)
     if len(line) != _LINE_BYTES:
         raise ConfigError(f"{path} is half written or no node key: {_MOVED_AWAY}")
     try:
@@ -72,19 +74,6 @@ def _load(path: Path) -> NodeKey:
     if len(seed) != _SEED_BYTES or text != _line(seed) or check != _check(seed):
         raise ConfigError(f"{path} is damaged or no node key: {_MOVED_AWAY}")
     return NodeKey.from_seed(seed)
-
-
-def _read_private(path: Path, size_max: int) -> bytes:
-    """At most `size_max` bytes of a regular file; `ConfigError` when others than its owner may touch it."""
-    # O_NONBLOCK: opening a FIFO would wait for a writer for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ConfigError(f"{path} is not a regular file")
-        if stat.S_IMODE(mode) & 0o077:
-            raise ConfigError(f"{path} may be read by others: whoever read it can be this node; run chmod 600 {path}")
-        return file.read(size_max)
 
 
 def _create(directory: Path, path: Path) -> None:
@@ -120,9 +109,3 @@ def _line(seed: bytes) -> str:
 
 def _check(seed: bytes) -> str:
     return hashlib.sha256(b"swarmd node key\0" + seed).hexdigest()[:_CHECK_DIGITS]
-
-
-def _reason(exc: OSError) -> str:
-    if exc.errno == errno.EACCES:
-        return "permission denied: run the node as the directory's owner"
-    return exc.strerror or type(exc).__name__

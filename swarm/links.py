@@ -15,7 +15,7 @@ from foundation.identity import NodeId
 from foundation.tasks import TaskScope
 from media.sfu import Sfu
 from media.transport import Transport, TransportHandler
-from swarm.greeting import Greeter, dial_ufrag, dialer_of, link_password, link_ufrag
+from swarm.greeting import UFRAG_NONCE_BYTES, Greeter, dialer_of, link_ufrag
 from swarm.link import Link
 from swarm.messages import Message
 from swarm.record import Contact, NodeRecord, format_fingerprint
@@ -29,7 +29,9 @@ _sweep_seconds = 5.0
 class Links:
     """Who uses them sets the callbacks before the first link can come."""
 
-    def __init__(self, record: NodeRecord, sfu: Sfu, swarm: bytes, swarm_key: bytes | None) -> None:
+    def __init__(
+        self, record: NodeRecord, sfu: Sfu, swarm_key: bytes | None, swarm_key_other: bytes | None = None
+    ) -> None:
         self.record = record
         self.counters: Counter[str] = Counter()
         self.on_up: Callable[[NodeRecord], None] = lambda record: None
@@ -39,8 +41,7 @@ class Links:
         self.wanted: Callable[[NodeId], bool] = lambda node: True
         """Whether anybody needs the link to a node."""
         self._sfu = sfu
-        self._greeter = Greeter(record, swarm_key)
-        self._secret = swarm_key or swarm
+        self._greeter = Greeter(record, swarm_key, swarm_key_other)
         self._loop = asyncio.get_running_loop()
         self._scope = TaskScope("links", limits.links_max)
         self._up: dict[NodeId, Link] = {}
@@ -127,13 +128,14 @@ class Links:
     async def _dial_one(self, contact: Contact, address: Address, dial: asyncio.Future[None]) -> None:
         """One attempt. When both nodes dial at once one attempt is closed, and the other one's link ends the wait."""
         link = self._link(expected=contact.node, dialed=True)
+        ufrag, password = self._greeter.dial(contact.node, secrets.token_bytes(UFRAG_NONCE_BYTES))
         try:
             link.pipe.bind(
                 self._sfu.endpoint.dial(
                     address,
-                    local_ufrag=dial_ufrag(self.record.node, secrets.token_bytes(6)),
+                    local_ufrag=ufrag,
                     remote_ufrag=link_ufrag(contact.node),
-                    password=link_password(self._secret, contact.node, self.record.node),
+                    password=password,
                     fingerprint=format_fingerprint(contact.fingerprint),
                     handler=link.pipe,
                 )
@@ -151,10 +153,8 @@ class Links:
             link.close("the greeting took too long")
 
     def _password_of(self, ufrag: str) -> str | None:
-        dialer = dialer_of(ufrag)
-        if len(self._greeting) >= limits.links_unverified_max:
-            return None
-        return link_password(self._secret, self.record.node, dialer)
+        password = self._greeter.password_of(ufrag)
+        return password if len(self._greeting) < limits.links_unverified_max else None
 
     def _dialed(self, ufrag: str, address: Address, transport: Transport) -> TransportHandler | None:
         if len(self._up) >= limits.links_max or self._scope.full:

@@ -25,7 +25,7 @@ from media.sfu import Sfu
 from swarm.binding import bind
 from swarm.config import Config
 from swarm.http.server import HttpServer, make_app
-from swarm.identity import load_or_create_key, load_swarm_key
+from swarm.identity import load_or_create_key
 from swarm.links import Links
 from swarm.policy import MaxConsumers
 from swarm.record import NodeRecord, parse_fingerprint
@@ -33,6 +33,7 @@ from swarm.relay import RelayTree
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
 from swarm.sessions import Sessions
+from swarm.swarm_key import load_swarm_key
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
@@ -70,8 +71,9 @@ class Node:
         """Binds the port, joins the swarm and serves. Raises `ConfigError`. A start that fails leaves nothing open."""
         config = self.config
         self._key = load_or_create_key(config.data_dir)
-        self._swarm_key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
-        self._swarm = swarm_id(config.swarm, self._swarm_key)
+        key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
+        self._swarm = swarm_id(config.swarm, key.origin if key else None)
+        self._swarm_keys = (key.current, key.other) if key else (None, None)
         advertise = [_advertised(text) for text in config.advertise]
         listener, port = bind(*config.listen_address)
         self._parts.callback(port.close)
@@ -86,6 +88,7 @@ class Node:
     async def _open(self, listener: socket.socket, port: UdpPort, advertise: Sequence[Address]) -> None:
         loop = asyncio.get_running_loop()
         rng = random.SystemRandom()
+        swarm_key, swarm_key_other = self._swarm_keys
         self._sfu = Sfu(Endpoint(port, loop), loop, rng, advertise)
         self._parts.push_async_callback(self._sfu.close)
         self.record = self._signed_record()
@@ -96,10 +99,11 @@ class Node:
             loop=loop,
             wall_clock=time.time,
             rng=rng,
-            swarm_key=self._swarm_key,
+            swarm_key=swarm_key,
+            swarm_key_other=swarm_key_other,
         )
         self._parts.push_async_callback(self._directory.close)
-        self._links = Links(self.record, self._sfu, self._swarm, self._swarm_key)
+        self._links = Links(self.record, self._sfu, swarm_key, swarm_key_other)
         self._parts.push_async_callback(self._links.close)
         tree = RelayTree(self.record, MaxConsumers(self.config.max_consumers), rng, self._read_record)
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)

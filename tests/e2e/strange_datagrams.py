@@ -100,7 +100,7 @@ def stun(username: str, password: str, node: bytes) -> Iterator[bytes]:
     valid = check(username, password)
     yield from truncated(valid)
     yield from islice(tampered(valid), len(valid) - _fingerprint_bytes)
-    link = f"{link_ufrag(node)}:{dial_ufrag(secrets.token_bytes(20), secrets.token_bytes(6))}"
+    link = f"{link_ufrag(node)}:{dial_ufrag(secrets.token_bytes(20), swarm_id('default'), secrets.token_bytes(6))}"
     for kind in (Class.REQUEST, Class.INDICATION, Class.RESPONSE, Class.ERROR):
         for name in (username, "nobody:here", f"{link_ufrag(node)}:short", link, ":", "x" * 500):
             yield check(name, "a guess of 24 characters", kind)

@@ -194,10 +194,22 @@ def test_a_key_file_is_private_and_never_overwritten(swarmd: Swarmd, tmp_path: P
 
 
 def test_a_made_key_file_is_one_that_a_node_takes(swarmd: Swarmd, tmp_path: Path) -> None:
-    from swarm.identity import load_swarm_key
+    from swarm.swarm_key import load_swarm_key
 
     swarmd("keygen", tmp_path / "swarm.key")
-    assert len(load_swarm_key(str(tmp_path / "swarm.key"))) == 32
+    assert len(load_swarm_key(str(tmp_path / "swarm.key")).current) == 32
+
+
+def test_a_key_is_changed_in_three_steps_of_one_command(swarmd: Swarmd, tmp_path: Path) -> None:
+    file = tmp_path / "swarm.key"
+    swarmd("keygen", file)
+    for step in (1, 2, 3):
+        code, out, err = swarmd("keygen", "--rotate", file)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"Step {step} of 3")
+        assert len(out.splitlines()) == 1
+    assert_one_line(swarmd("keygen", "--rotate"), 2, "FILE")
+    assert_one_line(swarmd("keygen", "--rotate", tmp_path / "missing"), 2, "cannot be read")
 
 
 @pytest.mark.parametrize(("command", "call"), [("lookup", "producer"), ("tree", "tree")])

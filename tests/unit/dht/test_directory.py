@@ -302,7 +302,7 @@ def test_a_node_that_is_read_only_announces_and_finds_but_answers_nothing() -> N
 
 def test_datagrams_under_the_former_swarm_key_are_still_understood() -> None:
     with VirtualLoop() as loop:
-        stage = Stage(loop, swarm_key=b"n" * 32, swarm_key_former=SECRET)
+        stage = Stage(loop, swarm_key=b"n" * 32, swarm_key_other=SECRET)
         stage.say(build_request(b"12345678", stage.id, "find_node", bytes(20), 8))
         newer = Envelope(SWARM, [b"n" * 32])
         assert b"12345678" in [parse(newer.open(data, stage.wall_ms)).id for data, _ in stage.sent]

@@ -96,13 +96,13 @@ def test_a_forged_record_is_refused() -> None:
 
 
 def test_a_dials_user_fragment_names_the_dialer() -> None:
-    assert dialer_of(dial_ufrag(A.node, b"\1" * 6)) == A.node
-    assert dial_ufrag(A.node, b"\1" * 6) != dial_ufrag(A.node, b"\2" * 6)
+    assert dialer_of(dial_ufrag(A.node, SECRET, b"\1" * 6)) == A.node
+    assert dial_ufrag(A.node, SECRET, b"\1" * 6) != dial_ufrag(A.node, SECRET, b"\2" * 6)
     assert link_ufrag(A.node) == A.node.hex()
 
 
 @pytest.mark.parametrize(
-    "ufrag", ["", "abcd", A.node.hex(), A.node.hex() + "01" * 7, "zz" * 26, A.node.hex().upper() + "01" * 6]
+    "ufrag", ["", "abcd", A.node.hex(), A.node.hex() + "01" * 11, "zz" * 30, A.node.hex().upper() + "01" * 10]
 )
 def test_a_user_fragment_of_another_shape_is_nobodys(ufrag: str) -> None:
     with pytest.raises(RemoteError):
@@ -124,3 +124,26 @@ def test_a_password_belongs_to_one_secret_and_one_direction() -> None:
     }
     assert len(passwords) == 6
     assert all(len(password) >= 22 for password in passwords)
+
+
+def test_while_a_swarm_changes_its_key_nodes_with_either_key_dial_and_greet_each_other() -> None:
+    new = b"n" * 32
+    a, b = Greeter(A, SECRET, new), Greeter(B, new, SECRET)
+    for one, other in ((a, b), (b, a)):
+        ufrag, password = one.dial(other.me.node, b"\1" * 6)
+        assert other.password_of(ufrag) == password
+        assert other.check(one.hello(other.me.fingerprint), one.me.fingerprint, one.me.node, NOW) == one.me
+
+
+def test_a_key_that_a_swarm_has_dropped_is_worth_nothing() -> None:
+    new = b"n" * 32
+    a, b = Greeter(A, SECRET), Greeter(B, new)
+    assert b.password_of(a.dial(B.node, b"\1" * 6)[0]) is None
+    assert "swarm key" in _refused(a.hello(B.fingerprint), b, A.fingerprint, A)
+
+
+def test_in_an_open_swarm_the_password_is_made_of_the_swarm_id() -> None:
+    a, b = (Greeter(_record(seed, OPEN), None) for seed in (1, 2))
+    ufrag, password = a.dial(b.me.node, b"\1" * 6)
+    assert b.password_of(ufrag) == password
+    assert Greeter(B, SECRET).password_of(ufrag) is None

@@ -10,7 +10,7 @@ import pytest
 from foundation.errors import ConfigError
 from foundation.identity import NodeKey
 from swarm import identity
-from swarm.identity import KEY_FILE_NAME, load_or_create_key, load_swarm_key
+from swarm.identity import KEY_FILE_NAME, load_or_create_key
 
 
 def _key_file(directory: Path) -> Path:
@@ -163,31 +163,3 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
         thread.join()
     assert len(keys) == 8
     assert len({key.seed() for key in keys}) == 1
-
-
-def test_a_swarm_key_is_read_with_or_without_a_line_end(tmp_path: Path) -> None:
-    path = tmp_path / "swarm.key"
-    path.touch(0o600)
-    path.write_text("ab" * 32 + "\n")
-    assert load_swarm_key(path) == b"\xab" * 32
-    path.write_text("ab" * 32)
-    assert load_swarm_key(path) == b"\xab" * 32
-
-
-@pytest.mark.parametrize("content", [b"", b"ab" * 31, b"ab" * 33, b"xy" * 32, b"\xff" * 64, b"ab" * 1000])
-def test_a_file_that_is_no_swarm_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "swarm.key"
-    path.touch(0o600)
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match="swarmd keygen"):
-        load_swarm_key(path)
-
-
-def test_a_swarm_key_that_others_may_read_or_nobody_has_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "swarm.key"
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_swarm_key(path)
-    path.write_text("ab" * 32)
-    path.chmod(0o644)
-    with pytest.raises(ConfigError, match="chmod 600"):
-        load_swarm_key(path)

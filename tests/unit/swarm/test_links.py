@@ -18,6 +18,7 @@ from foundation.identity import NodeId, NodeKey, swarm_id
 from media.pipe import PipeTransport
 from media.sfu import Sfu
 from swarm import links as links_module
+from swarm.greeting import dial_ufrag
 from swarm.links import Links
 from swarm.messages import Leave, Message
 from swarm.record import NodeRecord, format_fingerprint
@@ -152,7 +153,7 @@ class Peer:
         self.told: list[tuple[str, NodeId]] = []
         self.messages: list[tuple[NodeId, Message]] = []
         endpoint = net.endpoints[address] = FakeEndpoint(net, address, format_fingerprint(fingerprint))
-        self.links = Links(self.record, cast(Sfu, FakeSfu(endpoint)), swarm, swarm_key)
+        self.links = Links(self.record, cast(Sfu, FakeSfu(endpoint)), swarm_key)
         self.links.on_up = lambda record: self.told.append(("up", record.node))
         self.links.on_down = lambda node: self.told.append(("down", node))
         self.links.on_message = lambda node, message: self.messages.append((node, message))
@@ -343,7 +344,7 @@ async def test_a_link_that_never_greets_is_closed(net: FakeNet) -> None:
     endpoint = net.endpoints[a.record.addresses[0]]
     silent = FakeTransport(b.record.addresses[0], format_fingerprint(b.record.fingerprint))
     assert endpoint.listening is not None
-    silent.handler = endpoint.listening[2](b.node.hex() + "00" * 6, b.record.addresses[0], silent)
+    silent.handler = endpoint.listening[2](dial_ufrag(b.node, SECRET, bytes(6)), b.record.addresses[0], silent)
     await asyncio.sleep(2 * limits.link_greeting_seconds_max)
     await _turns()
     assert silent.closed
@@ -357,11 +358,11 @@ async def test_links_that_do_not_greet_are_bounded(net: FakeNet, monkeypatch: py
     assert endpoint.listening is not None
     _, password_of, on_dialed = endpoint.listening
     for number in range(3):
-        ufrag = b.node.hex() + f"{number:012x}"
+        ufrag = dial_ufrag(b.node, SECRET, bytes([number]) * 6)
         assert password_of(ufrag) is not None
         silent = FakeTransport(b.record.addresses[0], "")
         silent.handler = on_dialed(ufrag, b.record.addresses[0], silent)
-    assert password_of(b.node.hex() + "ff" * 6) is None
+    assert password_of(dial_ufrag(b.node, SECRET, b"\xff" * 6)) is None
 
 
 async def test_closing_ends_every_link(net: FakeNet) -> None:

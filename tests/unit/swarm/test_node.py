@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from itertools import pairwise
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -10,6 +12,7 @@ from foundation.errors import ConfigError, NoSuchProducer
 from swarm import node as node_module
 from swarm.http.server import HttpServer
 from swarm.node import Node
+from swarm.swarm_key import SwarmKey
 from tests.raw_client import raw_client
 from tests.unit.swarm.nodes import assert_flows, config, leaving_nothing, publishing, shown, until, until_known, viewing
 from tests.unit.swarm.test_binding import needs_ipv6
@@ -176,6 +179,28 @@ async def test_a_producer_is_found_from_every_node_until_it_ends() -> None:
         for node in (owner, other):
             with pytest.raises(NoSuchProducer):
                 await node.find(producer)
+
+
+async def test_a_swarm_changes_its_key_while_it_runs(tmp_path: Path) -> None:
+    """One node after the other starts with the key a step further: neighbours find each other and carry streams."""
+    keys = [tmp_path / str(step) for step in range(4)]
+    key = SwarmKey.first(b"k" * 32)
+    for path in keys:
+        path.touch(0o600)
+        path.write_text(key.text())
+        key = key.step(lambda: b"n" * 32)
+    for one, other in pairwise(keys):
+        async with (
+            Node(config(swarm_key_file=str(one))) as owner,
+            Node(config(owner, swarm_key_file=str(other))) as relay,
+            publishing(owner) as (producer, publisher),
+        ):
+            assert owner.record.swarm == relay.record.swarm
+            await until_known(relay, producer)
+            async with viewing(relay, producer) as viewer:
+                await assert_flows(publisher, viewer)
+    async with Node(config(swarm_key_file=str(keys[0]))) as old, Node(config(old, swarm_key_file=str(keys[3]))) as new:
+        assert new.ready() is not None
 
 
 async def test_nodes_of_other_swarms_do_not_meet() -> None:
