@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from foundation.errors import RemoteError
 from foundation.identity import NODE_ID_BYTES, NodeId
-from swarm.messages import PROOF_BYTES, Hello
+from swarm.messages import Hello
 from swarm.record import NodeRecord
+from swarm.wire import PROOF_BYTES
 
 _PROOF_TAG = b"swarmd hello\0"
 _PASSWORD_TAG = b"swarmd link\0"
