@@ -434,6 +434,28 @@ link_greeting_seconds_max = 5.0
 link_idle_seconds = 30.0
 """A link that no stream uses is closed after this: a stream that comes back soon finds it up."""
 
+# --- swarm: placement ------------------------------------------------------------------------------------------------
+unmeasured_slots = 200
+"""Of a node that nobody gave a number and nothing was measured at: 52,000 packets/s of 2.5 Mbit/s viewers."""
+
+soft_fill = 0.75
+"""Of a node's slots, to which viewers fill it while others have room: the rest takes failovers and herds."""
+
+tight_pressure = 0.5
+"""Of what a node has: from here on what a copy costs is measured well enough to overrule an operator's number."""
+
+relay_slots_held_max = 4
+"""Held back for relays at a relay, a tenth of small ones: without, trees of 50,000 viewers became 14 deep."""
+
+owner_share_held = 0.6
+"""Of an owner's slots: all others hang below its children, so those come before its own viewers."""
+
+relay_children_max = 32
+"""Of one stream at a relay: with 60 at the owner 1,920 carriers in two levels, and a dead one leaves 32 orphans."""
+
+owner_children_max = 60
+"""Of one stream at its owner: more would make its reports, not its media, the load that counts."""
+
 # --- swarm: the relay tree -------------------------------------------------------------------------------------------
 carriages_max = 4096
 """Streams of one node, owned, relayed or asked for; each costs a few kilobytes without its media."""

@@ -27,7 +27,7 @@ from swarm.config import Config
 from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.links import Links
-from swarm.policy import MaxConsumers
+from swarm.policy import DefaultPolicy
 from swarm.record import NodeRecord, parse_fingerprint
 from swarm.relay import RelayTree
 from swarm.relaying import Relaying
@@ -105,7 +105,7 @@ class Node:
         self._parts.push_async_callback(self._directory.close)
         self._links = Links(self.record, self._sfu, swarm_key, swarm_key_other)
         self._parts.push_async_callback(self._links.close)
-        tree = RelayTree(self.record, MaxConsumers(self.config.max_consumers), rng, self._read_record)
+        tree = RelayTree(self.record, DefaultPolicy(self.config.max_consumers), rng, self._read_record)
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
         self._parts.push_async_callback(self._relaying.close)
         self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)

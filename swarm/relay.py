@@ -30,7 +30,7 @@ from swarm.messages import (
     Tree,
     TreeReply,
 )
-from swarm.policy import Load, PlacementPolicy
+from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay_state import RelayState
 from swarm.reports import Reports
@@ -189,6 +189,17 @@ class RelayTree:
         """This node's record was signed anew."""
         assert me.node == self._state.node
         self._state.me = me
+
+    def measured(self, measured: Measured, now: float) -> None:
+        """What sending costs this node was measured anew."""
+        before, self._state.measured = self._state.measured, measured
+        if before is None or (before.slots, before.busy) != (measured.slots, measured.busy):
+            self._reports.changed(now)
+
+    def replace_policy(self, policy: PlacementPolicy, now: float) -> None:
+        """From now on another policy decides; who is served stays served."""
+        self._state.policy = policy
+        self._reports.changed(now)
 
     # --- inputs: answers to actions ---
 

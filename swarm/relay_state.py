@@ -12,7 +12,7 @@ from swarm.actions import Action, Outcome, Send, Settled
 from swarm.carriage import Carriage
 from swarm.deadlines import Deadlines
 from swarm.messages import Message
-from swarm.policy import Load, PlacementPolicy
+from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.pull import Pull
 from swarm.record import NodeRecord
 
@@ -36,6 +36,9 @@ class RelayState:
     counters: Counter[str] = field(default_factory=Counter)
     viewer_count: int = 0
     child_count: int = 0
+    others: Callable[[], int] = lambda: 0
+    """How many other nodes this one knows of."""
+    measured: Measured | None = None
 
     @property
     def node(self) -> NodeId:
@@ -43,7 +46,8 @@ class RelayState:
 
     @property
     def load(self) -> Load:
-        return Load(viewers=self.viewer_count, children=self.child_count)
+        owns = any(carriage.owned for carriage in self.carriages.values())
+        return Load(self.viewer_count, self.child_count, owns, self.others(), self.measured)
 
     def do(self, action: Action) -> None:
         self.outbox.append(action)

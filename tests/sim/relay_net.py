@@ -30,7 +30,7 @@ from swarm.actions import (
     TreeKnown,
 )
 from swarm.messages import Accepted, Message
-from swarm.policy import MaxConsumers
+from swarm.policy import DefaultPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
 from swarm.wire import decode, encode
@@ -98,7 +98,7 @@ class Net:
             encoded=encoded,
         )
         self.records[encoded] = record
-        tree = RelayTree(record, MaxConsumers(slots), random.Random(self.rng.random()), self._read_record)
+        tree = RelayTree(record, DefaultPolicy(slots), random.Random(self.rng.random()), self._read_record)
         node = SimNode(record, tree, slots)
         self.nodes.append(node)
         self.by_id[node.id] = node

@@ -9,7 +9,7 @@ from foundation.identity import NodeId, swarm_id
 from media.parameters import Codec, TrackParameters
 from swarm.actions import Accept, Action, Lookup, Send
 from swarm.messages import Accepted, Consume, Message, Report
-from swarm.policy import MaxConsumers
+from swarm.policy import DefaultPolicy
 from swarm.record import NodeRecord
 from swarm.relay import RelayTree
 
@@ -52,7 +52,7 @@ class Core:
 
     def __init__(self, slots: int = 3) -> None:
         self.now = 100.0
-        self.tree = RelayTree(record(0), MaxConsumers(slots), random.Random(1), read_record)
+        self.tree = RelayTree(record(0), DefaultPolicy(slots), random.Random(1), read_record)
         self.me = node(0)
 
     # --- outputs ---

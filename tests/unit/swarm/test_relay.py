@@ -43,7 +43,7 @@ def test_viewers_that_wait_and_viewers_that_watch_take_slots(core: Core) -> None
     core.own()
     assert core.want(P, "a")
     assert core.want(Q, "b")
-    assert core.tree.load == Load(viewers=2, children=0)
+    assert core.tree.load == Load(viewers=2, children=0, owns=True)
     assert not core.want(P, "c"), "the last slot is held back for relays"
     core.release(P, "a")
     assert core.want(P, "c")
