@@ -52,10 +52,12 @@ def load_peers(path: Path) -> list[KnownPeer]:
     Raises `RemoteError` for a file that is not one of ours, or not whole, and `OSError` for one that cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(peers_file_bytes_max + 1)
+        # O_NONBLOCK: opening a FIFO would wait for a writer for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return []
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(peers_file_bytes_max + 1)
     whole = unpack(data, peers_file_bytes_max)
     if not isinstance(whole, list) or len(whole) != 2 or type(whole[0]) is not int or whole[0] != _VERSION:
         raise RemoteError("a file of peers is of another kind or version")

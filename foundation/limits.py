@@ -376,6 +376,12 @@ peers_file_bytes_max = 16_384
 remembered_asked_max = 16
 """Remembered peers asked at one try to join; the next try asks others."""
 
+peers_kept_seconds_min = 1.0
+"""From the start to the first copy of the contacts on disk; then the pauses double."""
+
+peers_kept_seconds_max = 60.0
+"""Between two copies: a file of 14 KB is written, and contacts live for hours."""
+
 subnet_contacts_max = 8
 """Contacts in one public /24 or /48, of a table of 100 to 200: an operator there can lie about little."""
 

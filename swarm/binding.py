@@ -31,6 +31,14 @@ def bind(host: str, port: int) -> tuple[socket.socket, UdpPort]:
     raise ConfigError(f"--listen {format_address((host, 0))}: no number is free for TCP and UDP; name one")
 
 
+def ip_versions(port: UdpPort) -> tuple[int, ...]:
+    """To which addresses the port can send: 4, 6 or both, as it was bound."""
+    ip = port.local[0]
+    if ip == "::":
+        return (4, 6)
+    return (6,) if ":" in ip else (4,)
+
+
 def _resolved(host: str) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

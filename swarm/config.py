@@ -23,7 +23,7 @@ class Config:
     """`IP:PORT` under which others reach this node, for 1:1 NAT; empty: the addresses of its interfaces."""
 
     data_dir: str | None = None
-    """Where the node's key is kept; None: a new identity at every start."""
+    """Where the node's key and its contacts are kept; None: a new identity at every start."""
 
     max_consumers: int = 200
     """Copies this node sends, to viewers and relays together, before it is busy. A viewer of 2.5 Mbit/s takes about
@@ -41,6 +41,14 @@ class Config:
     region: str = ""
     """A label that policies may prefer: viewers stay in their region where there is room."""
 
+    read_only: bool = False
+    """For a node that others cannot reach, as behind a NAT without a mapped port: it finds and announces producers, but
+    answers no node of the DHT, so that none counts on it."""
+
+    contacts_per_subnet: int = limits.subnet_contacts_max
+    """Nodes in one public /24 (IPv6: /48) that this one knows at most, so that nobody surrounds it from one network;
+    0: any number, for a swarm that lives in one. Private addresses are not counted."""
+
     def __post_init__(self) -> None:
         host, _ = _host_port("--listen", self.listen)
         for address in self.join:
@@ -49,6 +57,8 @@ class Config:
             _host_port("--advertise", address)
         if self.max_consumers < 1:
             raise ConfigError(f"--max-consumers is {self.max_consumers}: give at least 1")
+        if self.contacts_per_subnet < 0:
+            raise ConfigError(f"--contacts-per-subnet is {self.contacts_per_subnet}: give 0 or more")
         if not self.swarm or len(self.swarm) > 64:
             raise ConfigError("--swarm is a name of 1 to 64 characters")
         if not self.region.isprintable() or len(self.region.encode()) > limits.node_record_label_bytes_max:

@@ -15,17 +15,18 @@ from uuid import UUID
 
 from dht.directory import Directory
 from foundation import limits
-from foundation.address import Address, checked, format_address, normalize, split_host_port
+from foundation.address import Address, checked, format_address, is_loopback, normalize, split_host_port
 from foundation.errors import ConfigError, NoSuchProducer, RemoteError
 from foundation.identity import swarm_id
 from foundation.tasks import TaskScope
 from media.endpoint import Endpoint
 from media.port import UdpPort
 from media.sfu import Sfu
-from swarm.binding import bind
+from swarm.binding import bind, ip_versions
 from swarm.config import Config
 from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
+from swarm.kept_peers import KeptPeers
 from swarm.links import Links
 from swarm.policy import DefaultPolicy
 from swarm.record import NodeRecord, parse_fingerprint
@@ -101,6 +102,9 @@ class Node:
             rng=rng,
             swarm_key=swarm_key,
             swarm_key_other=swarm_key_other,
+            read_only=self.config.read_only,
+            subnet_max=self.config.contacts_per_subnet or None,
+            ip_versions=ip_versions(port),
         )
         self._parts.push_async_callback(self._directory.close)
         self._links = Links(self.record, self._sfu, swarm_key, swarm_key_other)
@@ -278,6 +282,7 @@ class Node:
 
     async def _join(self) -> None:
         """Asks every `--join` address once; whatever does not answer is asked again in the background."""
+        remembered = self._keep_peers(self.config.data_dir) if self.config.data_dir else 0
         addresses: list[Address] = []
         unresolved: list[str] = []
         for text in self.config.join:
@@ -285,10 +290,32 @@ class Node:
             addresses += found
             if not found:
                 unresolved.append(text)
-        if addresses and not await self._directory.bootstrap(addresses):
-            logger.warning("no node of the swarm answers at %s yet: still trying", ", ".join(self.config.join))
+        if (addresses or remembered) and not await self._directory.bootstrap(addresses):
+            where = [*self.config.join, *([f"{remembered} addresses of before"] if remembered else [])]
+            logger.warning("no node of the swarm answers at %s yet: still trying", ", ".join(where))
         if unresolved:
             self._scope.spawn(self._resolve_later(unresolved), "resolve")
+        self._tell_translation()
+
+    def _keep_peers(self, data_dir: str) -> int:
+        """Remembers the contacts of before, and keeps those to come; returns how many there were."""
+        kept = KeptPeers(self._directory, data_dir)
+        self._parts.push_async_callback(kept.save)
+        self._scope.spawn(kept.keep(), "keep-peers")
+        return kept.load()
+
+    def _tell_translation(self) -> None:
+        """Behind a NAT whose port is not mapped a node would be counted on, and never be reached."""
+        seen = self._directory.observed
+        if seen is None or self.config.advertise or self.config.read_only or is_loopback(seen[0]):
+            return
+        if seen[0] not in [ip for ip, _ in self._sfu.candidates]:
+            logger.warning(
+                "others see this node at %s, which is none of its addresses: if its port is mapped there give "
+                "--advertise %s, else --read-only",
+                format_address(seen),
+                format_address((seen[0], self._sfu.endpoint.port.local[1])),
+            )
 
     async def _resolve_later(self, unresolved: list[str]) -> None:
         """Names may appear later than the node that asks for them; tried until every one was found."""

@@ -85,6 +85,11 @@ def test_every_option_reaches_the_configuration(swarmd: Swarmd, started: list[Co
     assert started == [Config("0.0.0.0:7", ("a:1", "b:2"), ("9.9.9.9:7",), "d", 3, "s", "k", True, "r")]
 
 
+def test_options_of_the_directory_reach_the_configuration(swarmd: Swarmd, started: list[Config]) -> None:
+    assert swarmd("run", "--read-only", "--contacts-per-subnet", "0")[0] == 0
+    assert started == [Config(read_only=True, contacts_per_subnet=0)]
+
+
 def test_options_are_read_from_the_environment(
     swarmd: Swarmd, started: list[Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from foundation.errors import ConfigError
 from media.port import UdpPort
 from swarm import binding
-from swarm.binding import bind
+from swarm.binding import bind, ip_versions
 
 
 def has_ipv6() -> bool:
@@ -99,3 +99,16 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
 def test_what_is_no_name_at_all_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match="--listen"):
         bind(host, 0)
+
+
+def test_an_ipv4_port_sends_to_ipv4_alone() -> None:
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with bound(host) as (_, udp):
+            assert ip_versions(udp) == (4,)
+
+
+@needs_ipv6
+def test_an_ipv6_port_sends_to_ipv6_and_bound_to_all_addresses_to_both() -> None:
+    with bound("::1") as (_, one), bound("::") as (_, both):
+        assert ip_versions(one) == (6,)
+        assert ip_versions(both) == (4, 6)

@@ -71,3 +71,8 @@ def test_a_node_without_room_is_none(max_consumers: int) -> None:
 def test_a_swarm_has_a_name(swarm: str) -> None:
     with pytest.raises(ConfigError, match="--swarm"):
         Config(swarm=swarm)
+
+
+def test_a_negative_number_of_contacts_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--contacts-per-subnet"):
+        Config(contacts_per_subnet=-1)

@@ -4,13 +4,16 @@ import asyncio
 import socket
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from dht.directory import Directory
 from foundation.errors import ConfigError, NoSuchProducer
 from swarm import node as node_module
 from swarm.http.server import HttpServer
+from swarm.kept_peers import PEERS_FILE_NAME
 from swarm.node import Node
 from swarm.swarm_key import SwarmKey
 from tests.raw_client import raw_client
@@ -179,6 +182,50 @@ async def test_a_producer_is_found_from_every_node_until_it_ends() -> None:
         for node in (owner, other):
             with pytest.raises(NoSuchProducer):
                 await node.find(producer)
+
+
+async def test_a_node_that_starts_again_finds_its_swarm_by_its_contacts_of_before(tmp_path: Path) -> None:
+    async with Node(config()) as seed, Node(config(seed)) as other:
+        async with Node(config(seed, data_dir=str(tmp_path))) as node:
+            own = node.id
+            await until(lambda: node.describe()["dht"]["contacts"] == 2)
+        await seed.close()
+        async with Node(config(data_dir=str(tmp_path))) as again, publishing(other) as (producer, _):
+            assert again.id == own
+            await until_known(again, producer)
+
+
+async def test_a_damaged_file_of_contacts_keeps_no_node_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / PEERS_FILE_NAME).write_bytes(b"half")
+    async with Node(config(data_dir=str(tmp_path))) as node:
+        assert node.ready() is None
+    assert [PEERS_FILE_NAME in record.getMessage() for record in caplog.records] == [True]
+
+
+async def test_a_read_only_node_finds_and_becomes_nobody_s_contact() -> None:
+    async with Node(config()) as owner, Node(config(owner, read_only=True)) as reader, publishing(owner) as (stream, _):
+        await until_known(reader, stream)
+        assert owner.describe()["dht"]["contacts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "options", "told"),
+    [
+        (("192.0.2.9", 40000), {}, True),
+        (("192.0.2.9", 40000), {"advertise": ("192.0.2.9:7400",)}, False),
+        (("192.0.2.9", 40000), {"read_only": True}, False),
+        (("127.0.0.1", 40000), {}, False),
+        (None, {}, False),
+    ],
+)
+async def test_a_node_behind_a_nat_is_told_so(
+    seen: Any, options: Any, told: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Directory, "observed", seen)
+    async with Node(config(**options)):
+        assert ("--read-only" in caplog.text) is told
 
 
 async def test_a_swarm_changes_its_key_while_it_runs(tmp_path: Path) -> None:
