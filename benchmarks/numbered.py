@@ -83,7 +83,8 @@ class NumberedPublisher(RepairedClient):
     ) -> None:
         super().__init__(loop, repair)
         self.number = 0
-        """Of the next packet; its sequence number is the same, modulo 2^16."""
+        """Of the next packet; its sequence number is as much more than `sequence_base`, modulo 2^16."""
+        self.sequence_base = 0
         self.retransmitted = 0
         self.nacked_unknown = 0
         self._packets_per_frame = packets_per_frame
@@ -122,17 +123,21 @@ class NumberedPublisher(RepairedClient):
     def _packet(self, index: int, keyframe: bool) -> bytes:
         kind = PAYLOAD_TYPE | (0x80 if index == self._packets_per_frame - 1 else 0)
         timestamp = int(self._frames * self._frame_seconds * 90000) & 0xFFFFFFFF
-        header = struct.pack("!BBHII", 0x80, kind, self.number & 0xFFFF, timestamp, self.ssrc)
+        header = struct.pack("!BBHII", 0x80, kind, self._sequence, timestamp, self.ssrc)
         descriptor = (b"\x90\x80" if index == 0 else b"\x80\x80") + (0x8000 | self._frames & 0x7FFF).to_bytes(2, "big")
         frame = b"\x00" if keyframe and index == 0 else b"\x01"
         packet = header + descriptor + frame + _stamp.pack(self.number, time.monotonic())
         self.number += 1
         return packet.ljust(self._packet_bytes, b"\xa5")
 
+    @property
+    def _sequence(self) -> int:
+        return (self.sequence_base + self.number) & 0xFFFF
+
     def _retransmit(self, lost: tuple[int, ...]) -> None:
         packets = []
         for number in lost:
-            behind = sequence_distance(self.number & 0xFFFF, number)
+            behind = sequence_distance(self._sequence, number)
             if not 1 <= behind <= len(self._cache):
                 self.nacked_unknown += 1
                 continue
