@@ -5,7 +5,7 @@ from uuid import UUID
 
 from foundation.identity import NodeId
 from media.parameters import TrackParameters
-from swarm.messages import Accepted, Message, TreeNode
+from swarm.messages import Accepted, Message, Position, TreeNode
 from swarm.record import Contact
 
 
@@ -34,10 +34,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Open a pipe of the producer to `child`, fill its tracks into `answer` and send that; or call `accept_failed`."""
+    """Open a pipe of the producer to `child`, fill its tracks into `answer` and send that; or call `accept_failed`.
+
+    The pipe begins at the first packets that `resume` names, as far as they are kept. One that is there is replaced.
+    """
 
     child: NodeId
     answer: Accepted
+    resume: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,26 @@ class StopPipe:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Take the producer from `parent`: with these tracks it comes in on the link.
+    """Take the producer from `parent`: with these tracks it comes in on the link; its first packet is `pipe_flowing`.
 
-    When the producer is here already it stays, with all its consumers; only its source changes.
+    When the producer is here already it stays, with all its consumers; only its source changes. `same_source`: the
+    sequence numbers and timestamps go on, else the publisher's session is another one. `keep_old`: what feeds it now
+    goes on doing so, until `DropSource`.
     """
 
     producer: UUID
     parent: NodeId
     tracks: tuple[TrackParameters, ...]
+    same_source: bool = True
+    keep_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropSource:
+    """Take the producer from this parent no longer: another one feeds it."""
+
+    producer: UUID
+    parent: NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +122,11 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Drained:
+    """A drain is over as far as nodes go: every child that could be handed over has gone. Viewers may still be here."""
+
+
+@dataclass(frozen=True, slots=True)
 class TreeKnown:
     """The answer to `tree`: parents before children, the owner first; empty when nobody knows the producer."""
 
@@ -114,4 +135,4 @@ class TreeKnown:
     left_out: int = 0
 
 
-Action = Lookup | Connect | Send | Accept | StopPipe | Attach | Detach | Settled | TreeKnown
+Action = Lookup | Connect | Send | Accept | StopPipe | Attach | DropSource | Detach | Drained | Settled | TreeKnown

@@ -178,6 +178,7 @@ class Report:
     viewer_room: int
     size: int
     candidates: tuple[ReportedCandidate, ...] = ()
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

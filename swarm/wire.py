@@ -309,6 +309,7 @@ _SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
             "candidates": _Field(
                 _items(_read_candidate, 0, limits.report_candidates_max), _all(_write_candidate), optional=True
             ),
+            "delay_ms": _Field(_delay_ms, optional=True),
         },
     ),
     Lineage.type: (Lineage, _ABOUT | _STANDING),
