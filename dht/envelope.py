@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from foundation.errors import RemoteError
+from dht.dropped import Dropped
 from foundation.limits import dht_datagram_bytes_max, replays_remembered_max
 
 FIRST_BYTE = 0xD5
@@ -29,7 +29,7 @@ _MAC_START = 14
 _MAC_BYTES = 16
 
 
-class ClockSkew(RemoteError):
+class ClockSkew(Dropped):
     """An authentic datagram from a node whose clock, or ours, is wrong (or a very old one)."""
 
 
@@ -52,19 +52,19 @@ class Envelope:
     def open(self, datagram: bytes, wall_ms: int) -> bytes:
         """The body of an authentic, timely datagram that was not opened before. Raises `RemoteError`."""
         if not HEADER_BYTES <= len(datagram) <= dht_datagram_bytes_max:
-            raise RemoteError("a datagram is too short or too long")
+            raise Dropped("size", "a datagram is too short or too long")
         if datagram[0] != FIRST_BYTE or datagram[1] != VERSION:
-            raise RemoteError("a datagram is of another protocol or version")
+            raise Dropped("version", "a datagram is of another protocol or version")
         key = self._keys.get(datagram[2:6])
         if key is None:
-            raise RemoteError("a datagram is of another swarm")
+            raise Dropped("foreign", "a datagram is of another swarm")
         head, mac, body = datagram[:_MAC_START], datagram[_MAC_START:HEADER_BYTES], datagram[HEADER_BYTES:]
         if not hmac.compare_digest(_mac(key, head, body), mac):
-            raise RemoteError("a datagram is forged")
+            raise Dropped("forged", "a datagram is forged")
         if abs(int.from_bytes(head[6:], "big") - wall_ms) > window_ms:
-            raise ClockSkew("a datagram's time is more than 30 s from ours")
+            raise ClockSkew("skewed", "a datagram's time is more than 30 s from ours")
         if not self._replays.first_time(mac, wall_ms):
-            raise RemoteError("a datagram came twice")
+            raise Dropped("replayed", "a datagram came twice")
         return body
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from kademlia.node import Node
 from kademlia.protocol import KademliaProtocol
 
+from dht.dropped import Dropped
 from dht.envelope import Envelope
 from dht.messages import MESSAGE_ID_BYTES, Method, Retry, build_request
 from dht.overlay_table import BUCKET_SIZE
@@ -19,7 +20,6 @@ from dht.patience import Patience
 from dht.peer import Peer
 from dht.store import LeaseStore
 from foundation.address import Address
-from foundation.errors import RemoteError
 from foundation.identity import NodeId
 from foundation.limits import calls_outstanding_max, tokens_max
 
@@ -173,7 +173,7 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
         """An open swarm's node wants to see that our address is ours before it answers."""
         future, call = self._outstanding.get(retry.id, (None, None))
         if future is None or future.done() or call.address != sender.address or call.retried:
-            raise RemoteError("a retry was not asked for")
+            raise Dropped("unasked", "a retry was not asked for")
         call.retried = True
         self._tokens.pop(call.address, None)
         self._tokens[call.address] = retry.token

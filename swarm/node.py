@@ -240,7 +240,10 @@ class Node:
             "consumers": load.viewers + load.children,
             "producers": {"owned": owned, "piped": len(carriages) - owned},
             "peers": self._links.describe(),
-            "dht": {"contacts": dht["contacts"], "leases": dht["leases"]},
+            "dht": {
+                **{name: dht[name] for name in ("contacts", "leases", "clock_skew_ms")},
+                "lookup_seconds": self._directory.lookup_seconds.describe(),
+            },
             "counters": self._counters(),
             "decoders": _decoders(),
             "not_ready": self.ready(),

@@ -359,8 +359,16 @@ def test_lookups_are_counted_and_timed(joined: Stage) -> None:
     joined.run(joined.meanwhile(joined.directory.find(PRODUCER, fresh=True), 0.3))
     after = joined.directory.stats()
     grown = {name: after[name] - before.get(name, 0) for name in after if name.startswith(("lookup", "records"))}
-    assert grown.pop("lookup_milliseconds") > 0
-    assert grown == {"lookups": 1, "lookup_queries": 1, "lookup_steps": 1, "records_stale": 1}
+    assert grown == {"lookups": 1, "lookups_found": 1, "lookup_queries": 1, "lookup_steps": 1, "records_stale": 1}
+    assert joined.directory.lookup_seconds.count == after["lookups"]
+    assert joined.directory.lookup_seconds.sum > 0
+
+
+def test_what_is_known_already_is_no_lookup_but_counted(joined: Stage) -> None:
+    joined.run(joined.meanwhile(joined.directory.find(PRODUCER), 0.3))
+    joined.run(joined.directory.find(PRODUCER))
+    stats = joined.directory.stats()
+    assert (stats["lookups"], stats["lookups_in_vain"], stats["lookups_spared"]) == (1, 1, 1)
 
 
 def test_a_producer_id_of_this_node_is_new_each_time_and_certifies_it(stage: Stage) -> None:

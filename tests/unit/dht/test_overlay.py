@@ -189,6 +189,21 @@ def test_a_forged_request_gets_no_answer(stage: Stage) -> None:
         stage.overlay.datagram_received(envelope.seal(body, stage.overlay.wall_ms()), ADDRESS)
     assert stage.sent == []
     assert stage.overlay.counters["datagrams_dropped"] == 3
+    assert stage.overlay.counters["datagrams_dropped_foreign"] == 3
+
+
+def test_what_is_dropped_is_counted_by_its_reason(stage: Stage) -> None:
+    good = stage.envelope.seal(build_request(b"12345678", id_of(THERE), "ping", *PING), stage.overlay.wall_ms())
+    own = stage.envelope.seal(build_request(b"12345678", stage.overlay.id, "ping", *PING), stage.overlay.wall_ms())
+    junk = stage.envelope.seal(b"junk", stage.overlay.wall_ms())
+    unasked = stage.envelope.seal(build_answer(b"12345678", id_of(THERE), None), stage.overlay.wall_ms())
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+    for datagram in (good, good, forged, good[:29], b"\xd5\2" + good[2:], junk, own, unasked):
+        stage.overlay.datagram_received(datagram, ADDRESS)
+    prefix = "datagrams_dropped_"
+    counted = {name: count for name, count in stage.overlay.counters.items() if name.startswith(prefix)}
+    reasons = ("forged", "malformed", "own", "replayed", "size", "unasked", "version")
+    assert counted == {prefix + reason: 1 for reason in reasons}
 
 
 def test_an_oversized_datagram_gets_no_answer(stage: Stage) -> None:

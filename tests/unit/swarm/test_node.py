@@ -176,6 +176,7 @@ async def test_a_producer_is_found_from_every_node_until_it_ends() -> None:
             found = await other.find(producer)
             assert (found["owner"], found["url"], found["carried_here"]) == (owner.id.hex(), owner.url, False)
             assert (await owner.find(producer))["carried_here"] is True
+            assert other.describe()["dht"]["lookup_seconds"]["count"] >= 1
             assert (await other.tree(producer))["root"]["node"] == owner.id.hex()
         await until(lambda: shown(owner, producer) is None)
         await until(lambda: not owner.describe()["counters"]["dht_announced"])
