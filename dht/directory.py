@@ -13,15 +13,16 @@ from dht.lease import Announcement, Lease, producer_key, standing, validate
 from dht.lookup import Lookup
 from dht.overlay import Overlay
 from dht.overlay_calls import Result, answer_of
-from dht.peer import checked_address
+from dht.peer import Peer, checked_address
 from dht.peers_file import KnownPeer
 from dht.producer_ids import NODE_SALT, SALT_BYTES, certified_id, node_lease_id
 from dht.spreading import Round, Spreading
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
 from foundation.histogram import Histogram
-from foundation.identity import NodeKey
+from foundation.identity import NodeId, NodeKey
 from foundation.limits import (
+    ask_bytes_max,
     contacts_per_reply_max,
     dht_tasks_max,
     locations_cached_max,
@@ -209,6 +210,31 @@ class Directory:
             return self._best_held(key)
         await asyncio.wait([lookup])
         return None if lookup.cancelled() else lookup.result()
+
+    @property
+    def on_ask(self) -> Callable[[NodeId, bytes], bytes | None]:
+        """Answers the questions of other nodes, at most 1000 bytes each way; None for no answer."""
+        return self._overlay.on_ask
+
+    @on_ask.setter
+    def on_ask(self, answer: Callable[[NodeId, bytes], bytes | None]) -> None:
+        self._overlay.on_ask = answer
+
+    async def ask(self, node: NodeId, address: Address, payload: bytes) -> bytes | None:
+        """Puts a question of at most 1000 bytes to a node, in one datagram; None when it has no answer, or is silent.
+
+        Ends within `call_seconds_max`.
+        """
+        assert len(payload) <= ask_bytes_max
+        call = self._overlay.ask(Peer(node, address), payload)
+        await asyncio.wait([call])
+        answer: bytes | None = answer_of(call)
+        return answer
+
+    def sample(self, count: int) -> list[Peer]:
+        """Random contacts, none twice, without those in doubt."""
+        sound = [contact for contact in self._overlay.router if not contact.strikes]
+        return [Peer(each.id, each.address) for each in self._rng.sample(sound, min(count, len(sound)))]
 
     async def close(self) -> None:
         """Stops at once, without withdrawing anything; every wait ends."""

@@ -1,4 +1,4 @@
-"""The four RPCs as msgpack arrays: built here, and checked here before anything else sees them. Sans-IO.
+"""The five RPCs as msgpack arrays: built here, and checked here before anything else sees them. Sans-IO.
 
     request   [0, id, sender, token, method, [arguments]]
     answer    [1, id, sender, result]
@@ -17,7 +17,13 @@ from dht.store import Outcome
 from foundation.address import Address
 from foundation.errors import RemoteError
 from foundation.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, NodeId
-from foundation.limits import claims_per_producer_max, contacts_per_reply_max, contacts_per_store_max, lease_bytes_max
+from foundation.limits import (
+    ask_bytes_max,
+    claims_per_producer_max,
+    contacts_per_reply_max,
+    contacts_per_store_max,
+    lease_bytes_max,
+)
 from foundation.packing import pack, unpack
 
 MESSAGE_ID_BYTES = 8
@@ -25,8 +31,8 @@ MESSAGE_ID_BYTES = 8
 TOKEN_BYTES = 8
 NONCE_BYTES = 16
 
-Method = Literal["ping", "find_node", "find_value", "store"]
-_methods: tuple[Method, ...] = ("ping", "find_node", "find_value", "store")
+Method = Literal["ping", "find_node", "find_value", "store", "ask"]
+_methods: tuple[Method, ...] = ("ping", "find_node", "find_value", "store", "ask")
 
 _REQUEST, _ANSWER, _RETRY = 0, 1, 2
 
@@ -41,7 +47,7 @@ _peer_bytes = 45
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question with checked arguments: those of a ping are (nonce, address asked), of finds (target, contacts at
-    most), of a store (record, contacts at most).
+    most), of a store (record, contacts at most), of an ask (the request's id, bytes).
     """
 
     id: bytes
@@ -176,6 +182,17 @@ def parse_present(result: Any) -> Present:
     return Present(unpack_address(observed), public, signature)
 
 
+def pack_told(answer: bytes | None) -> list[Any]:
+    return [answer]
+
+
+def parse_told(result: Any) -> bytes | None:
+    """The bytes answered to an ask, None for nothing. Raises `RemoteError`."""
+    if not isinstance(result, list) or len(result) != 1:
+        raise RemoteError("an answer is not [bytes]")
+    return None if result[0] is None else _payload(result[0])
+
+
 def _request(message_id: bytes, sender: NodeId, token: Any, method: Any, arguments: Any) -> Request:
     if not isinstance(arguments, list) or type(method) is not int or not 0 <= method < len(_methods):
         raise RemoteError("a request has an unknown method or no arguments")
@@ -191,6 +208,8 @@ def _request(message_id: bytes, sender: NodeId, token: Any, method: Any, argumen
             if len(_record(record)) < SIGNATURE_BYTES:
                 raise RemoteError("a record is shorter than its signature")  # nor is any answer to it longer than it
             checked = (record, _peers_max(peers_max, contacts_per_store_max))
+        case "ask", [payload]:
+            checked = (message_id, _payload(payload))
         case _:
             raise RemoteError("a request has a wrong number of arguments")
     return Request(message_id, sender, token, name, checked)
@@ -211,6 +230,12 @@ def _peers_max(value: Any, most: int) -> int:
 def _record(value: Any) -> bytes:
     if not isinstance(value, bytes) or len(value) > lease_bytes_max:
         raise RemoteError("a record is not at most 512 bytes")
+    return value
+
+
+def _payload(value: Any) -> bytes:
+    if not isinstance(value, bytes) or len(value) > ask_bytes_max:
+        raise RemoteError("a question or its answer is not at most 1000 bytes")
     return value
 
 

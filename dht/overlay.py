@@ -34,10 +34,12 @@ from dht.messages import (
     pack_found,
     pack_present,
     pack_stored,
+    pack_told,
     parse,
     parse_found,
     parse_present,
     parse_stored,
+    parse_told,
 )
 from dht.overlay_calls import Call, Calls, Result, shorten
 from dht.overlay_table import BUCKET_SIZE, Contact, Table
@@ -50,6 +52,7 @@ from foundation.address import Address, format_address
 from foundation.errors import RemoteError
 from foundation.identity import NodeId, NodeKey, node_id
 from foundation.limits import (
+    asks_answered_max,
     checks_max,
     observers_max,
     quarantined_max,
@@ -79,6 +82,7 @@ _parse_result: dict[Method, Callable[[Any], Any]] = {
     "find_node": parse_found,
     "find_value": parse_found,
     "store": parse_stored,
+    "ask": parse_told,
 }
 
 
@@ -101,6 +105,7 @@ class Overlay(Calls):
         super().__init__(own_id, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=swarm_keys)
         self.router = Table(self, BUCKET_SIZE, self.source_node)
         self.on_stored: Callable[[bytes], None] = lambda key: None
+        self.on_ask: Callable[[NodeId, bytes], bytes | None] = lambda node, payload: None
         self.lost: dict[Address, None] = {}
         self.ip_versions: Collection[int] = (4, 6)
         self._key = key
@@ -109,6 +114,7 @@ class Overlay(Calls):
         self._quarantine: dict[NodeId, float] = {}
         self._checking: dict[NodeId, asyncio.Future[Result]] = {}
         self._observed: dict[NodeId, Address] = {}
+        self._told: dict[tuple[NodeId, bytes], bytes | None] = {}
         self._clocks: dict[NodeId, int] = {}
         self._read_only = read_only
         self._skew_told = False
@@ -144,6 +150,10 @@ class Overlay(Calls):
         Sent `twice` at once, one loss does not leave an older lease standing.
         """
         return self._call("store", peer.address, peer.id, record, peers_max, twice=twice)
+
+    def ask(self, peer: Peer, payload: bytes) -> asyncio.Future[Result]:
+        """Puts a question to a node which only whoever set its `on_ask` understands: the bytes of its answer."""
+        return self._call("ask", peer.address, peer.id, payload)
 
     def nearest(self, target: bytes) -> list[Peer]:
         """The contacts nearest to a target, the nearest first, without those in doubt."""
@@ -217,6 +227,15 @@ class Overlay(Calls):
         claims = self.claims(lease.key)
         newer = claims[0].record if claims and claims[0].rank > lease.rank else None
         return pack_stored(outcome, newer, self._neighbors(sender, nodeid, lease.key)[:peers_max])
+
+    def rpc_ask(self, sender: Address, nodeid: NodeId, message_id: bytes, payload: bytes) -> list[Any]:
+        """A retransmission is given the answer of before: a question may change something."""
+        self.welcome_if_new(Node(nodeid, *sender))
+        asked = nodeid, message_id
+        if asked not in self._told:
+            self._told[asked] = self.on_ask(nodeid, payload)
+            shorten(self._told, asks_answered_max)
+        return pack_told(self._told[asked])
 
     def keep(self, lease: Lease, sender: NodeId) -> Outcome:
         """Offers a verified lease to the own store."""
@@ -302,6 +321,8 @@ class Overlay(Calls):
             shorten(self._observed, observers_max)
             return result
         self.welcome_if_new(Node(sender.id, *sender.address))
+        if call.method == "ask":
+            return result
         return replace(result, peers=tuple(peer for peer in result.peers if self._worth_asking(peer, sender)))
 
     def _worth_asking(self, peer: Peer, named_by: Peer) -> bool:

@@ -328,6 +328,12 @@ contacts_per_reply_max = 20
 contacts_per_store_max = 8
 """Nearest contacts beside a newer record in the answer to a store: 870 bytes with IPv6."""
 
+ask_bytes_max = 1000
+"""Of a question or an answer that the directory only carries: with all heads it stays one datagram."""
+
+asks_answered_max = 512
+"""Answers to questions kept for their retransmissions, which come within a second: each is answered once."""
+
 calls_outstanding_max = 1024
 """RPCs awaiting their answers: 5,000 a second end within 0.2 s, and each costs under 1 KB."""
 
@@ -474,6 +480,9 @@ delegated_candidates_max = 3
 
 tried_nodes_max = 1 + delegations_max * delegated_candidates_max
 """Nodes one request may visit: the owner, and every candidate it can be given."""
+
+capability_seconds = 600.0
+"""Life of a capability: renewed at half of it, a relay outlives five minutes without its owner."""
 
 capability_bytes_max = 256
 """An owner's leave for one node to consume one producer: two keys' worth of bytes, ids and times, 200 bytes."""

@@ -33,6 +33,18 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Put a question to a node in one datagram, without a link, and give its answer, or None, to `answered`.
+
+    Of `contact` only the node and its first address are needed.
+    """
+
+    key: int
+    contact: Contact
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Accept:
     """Open a pipe of the producer to `child`, fill its tracks into `answer` and send that; or call `accept_failed`.
 
@@ -90,6 +102,13 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Other nodes have room for this viewer: their base URLs, best first; never empty."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """Nobody owns it, or its owner cannot be reached."""
 
@@ -110,14 +129,18 @@ class Over:
     reason: str
 
 
-Outcome = Carried | NotFound | Full | Over
+Outcome = Carried | Elsewhere | NotFound | Full | Over
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """For all local viewers of a producer; unless it is carried they are forgotten, and their slots are free."""
+    """How the wish of one local viewer ended; unless it is `Carried` the viewer is forgotten, and its slot is free.
+
+    A viewer that was served already is only told that the stream is `Over`.
+    """
 
     producer: UUID
+    viewer: str
     outcome: Outcome
 
 
@@ -135,4 +158,6 @@ class TreeKnown:
     left_out: int = 0
 
 
-Action = Lookup | Connect | Send | Accept | StopPipe | Attach | DropSource | Detach | Drained | Settled | TreeKnown
+Action = (
+    Lookup | Connect | Send | Ask | Accept | StopPipe | Attach | DropSource | Detach | Drained | Settled | TreeKnown
+)

@@ -23,13 +23,14 @@ from media.endpoint import Endpoint
 from media.port import UdpPort
 from media.sfu import Sfu
 from swarm.binding import bind, ip_versions
+from swarm.capability import SignedCapabilities
 from swarm.config import Config
 from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
 from swarm.links import Links
 from swarm.policy import DefaultPolicy
-from swarm.record import NodeRecord, parse_fingerprint
+from swarm.record import Contact, NodeRecord, parse_fingerprint
 from swarm.relay import RelayTree
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
@@ -109,7 +110,15 @@ class Node:
         self._parts.push_async_callback(self._directory.close)
         self._links = Links(self.record, self._sfu, swarm_key, swarm_key_other)
         self._parts.push_async_callback(self._links.close)
-        tree = RelayTree(self.record, DefaultPolicy(self.config.max_consumers), rng, self._read_record)
+        tree = RelayTree(
+            self.record,
+            DefaultPolicy(self.config.max_consumers),
+            rng,
+            self._read_record,
+            capabilities=SignedCapabilities(self._key, self._swarm, time.time),
+            sample=self._sample,
+            others=lambda: self._directory.contacts,
+        )
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
         self._parts.push_async_callback(self._relaying.close)
         self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)
@@ -119,6 +128,10 @@ class Node:
         self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
         self._parts.push_async_callback(self._http.close)
         self._scope.spawn(self._renew_record(), "renew")
+
+    def _sample(self, count: int) -> list[Contact]:
+        """Random other nodes, as far as the directory knows them: enough to ask them something."""
+        return [Contact(peer.id, (peer.address,), b"") for peer in self._directory.sample(count)]
 
     async def close(self) -> None:
         """Ends every session, withdraws what is published here, and gives port and tasks back; idempotent."""

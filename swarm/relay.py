@@ -11,7 +11,8 @@ from uuid import UUID
 from foundation import limits
 from foundation.errors import LocalError
 from foundation.identity import NodeId
-from swarm.actions import Action, Carried
+from swarm.actions import Action, Carried, Elsewhere, Full, Settled
+from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.delegation import Delegation
 from swarm.downstream import Downstream
@@ -43,7 +44,8 @@ class RelayTree:
     """The relay trees of all streams, as one node sees them.
 
     `me` is this node's own record, as decoded from its signed bytes; `read_record` checks a signed record that
-    somebody passed on, and raises `RemoteError`.
+    somebody passed on, and raises `RemoteError`. `sample` gives random other nodes, at most so many, of which only
+    node and address need be known; `others` counts those this node knows of.
     """
 
     def __init__(
@@ -52,8 +54,12 @@ class RelayTree:
         policy: PlacementPolicy,
         rng: random.Random,
         read_record: Callable[[bytes], NodeRecord],
+        *,
+        capabilities: Capabilities,
+        sample: Callable[[int], list[Contact]] = lambda count: [],
+        others: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._state = RelayState(me, policy, rng, read_record)
+        self._state = RelayState(me, policy, rng, read_record, capabilities, sample, others)
         self._delegation = Delegation(self._state)
         self._reports = Reports(self._state, self._delegation)
         self._downstream = Downstream(self._state, self._delegation, self._reports)
@@ -136,8 +142,8 @@ class RelayTree:
         if carriage is not None and carriage.owned:
             self._upstream.let_go(carriage, EndReason.UNPUBLISHED, now)
 
-    def want(self, producer: UUID, viewer: str, now: float) -> bool:
-        """A local viewer takes a slot, and the stream is fetched; False, and nothing else, when there is no slot.
+    def want(self, producer: UUID, viewer: str, now: float, hops: int = 0) -> None:
+        """A local viewer wants a stream; it was sent on `hops` times before it came here.
 
         `Settled` follows: at once when the stream is here, and at the latest after `pull_seconds_max`.
         """
@@ -146,8 +152,10 @@ class RelayTree:
         if viewer not in state.viewers.get(producer, ()):
             known = producer in state.carriages or producer in state.pulls
             if self.busy() or (not known and len(state.carriages) + len(state.pulls) >= limits.carriages_max):
-                return False
-            state.add_viewer(producer, viewer)
+                urls = tuple(contact.url for contact in self.redirect_candidates(producer, now))
+                state.do(Settled(producer, viewer, Elsewhere(urls) if urls else Full()))
+                return
+            state.add_viewer(producer, viewer, hops)
         if carriage is None:
             self._upstream.pull(producer, now, fresh=False)
         elif carriage.fed:
@@ -155,7 +163,6 @@ class RelayTree:
         if carriage is not None:
             state.linger(carriage, now)
         self._reports.changed(now)
-        return True
 
     def release_want(self, producer: UUID, viewer: str, now: float) -> None:
         """A local viewer is gone; one that is not known is none."""
@@ -245,6 +252,15 @@ class RelayTree:
             self._upstream.pipe_lost(carriage, now)
 
     # --- inputs: the network and the clock ---
+
+    def answered(self, key: int, message: Message | None, now: float) -> None:
+        """The answer to an `Ask`; None when none came."""
+        self.counters["answer_stale"] += 1
+
+    def asked(self, node: NodeId, message: Message, now: float) -> Message | None:
+        """What to answer, at once, to a question that came without a link; None for nothing."""
+        self.counters["ask_unexpected"] += 1
+        return None
 
     def message(self, node: NodeId, message: Message, now: float) -> None:
         """A control message of a node whose link is up; whatever does not fit the moment is counted and forgotten."""

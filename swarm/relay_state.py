@@ -2,19 +2,20 @@
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from foundation import limits
 from foundation.identity import NodeId
 from swarm.actions import Action, Outcome, Send, Settled
+from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.deadlines import Deadlines
 from swarm.messages import Message
 from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.pull import Pull
-from swarm.record import NodeRecord
+from swarm.record import Contact, NodeRecord
 
 _REQUEST_BITS = 63
 
@@ -27,17 +28,22 @@ class RelayState:
     policy: PlacementPolicy
     rng: random.Random
     read_record: Callable[[bytes], NodeRecord]
+    capabilities: Capabilities
+    sample: Callable[[int], list[Contact]]
+    others: Callable[[], int]
+    """How many other nodes this one knows of."""
     links: dict[NodeId, NodeRecord] = field(default_factory=dict)
     carriages: dict[UUID, Carriage] = field(default_factory=dict)
     pulls: dict[UUID, Pull] = field(default_factory=dict)
-    viewers: dict[UUID, set[str]] = field(default_factory=dict)
+    viewers: dict[UUID, dict[str, None]] = field(default_factory=dict)
+    """Those with a slot here, in the order in which they came."""
+    unsettled: dict[UUID, dict[str, int]] = field(default_factory=dict)
+    """Of these, whoever still waits for the stream, and how often each was sent on before it came here."""
     outbox: deque[Action] = field(default_factory=deque)
     deadlines: Deadlines = field(default_factory=Deadlines)
     counters: Counter[str] = field(default_factory=Counter)
     viewer_count: int = 0
     child_count: int = 0
-    others: Callable[[], int] = lambda: 0
-    """How many other nodes this one knows of."""
     measured: Measured | None = None
 
     @property
@@ -59,27 +65,33 @@ class RelayState:
         """An id nobody used before: answers to older requests, of an earlier run too, never fit it."""
         return self.rng.getrandbits(_REQUEST_BITS)
 
-    def add_viewer(self, producer: UUID, viewer: str) -> None:
-        self.viewers.setdefault(producer, set()).add(viewer)
+    def add_viewer(self, producer: UUID, viewer: str, hops: int) -> None:
+        """Gives a slot to a viewer that has none, and lets it wait for the stream."""
+        self.viewers.setdefault(producer, {})[viewer] = None
+        self.unsettled.setdefault(producer, {})[viewer] = hops
         self.viewer_count += 1
 
     def remove_viewer(self, producer: UUID, viewer: str) -> bool:
         """Whether this viewer was there."""
-        viewers = self.viewers.get(producer, set())
+        viewers, unsettled = self.viewers.get(producer, {}), self.unsettled.get(producer, {})
         if viewer not in viewers:
             return False
-        viewers.remove(viewer)
+        del viewers[viewer]
         self.viewer_count -= 1
         if not viewers:
             del self.viewers[producer]
+        if unsettled.pop(viewer, None) is not None and not unsettled:
+            del self.unsettled[producer]
         return True
 
     def settle(self, producer: UUID, outcome: Outcome, keep_viewers: bool) -> None:
-        """Tells the local viewers of a producer, if there are any, how their wish ended."""
-        if producer in self.viewers:
-            self.do(Settled(producer, outcome))
-            if not keep_viewers:
-                self.viewer_count -= len(self.viewers.pop(producer))
+        """Tells the local viewers who wait for a producer how their wish ended, and all when they are not kept."""
+        told: Collection[str] = self.unsettled.pop(producer, ())
+        if not keep_viewers:
+            told = self.viewers.pop(producer, ())
+            self.viewer_count -= len(told)
+        for viewer in told:
+            self.do(Settled(producer, viewer, outcome))
 
     def wanted(self, carriage: Carriage) -> bool:
         """Whether anybody takes the stream from here."""

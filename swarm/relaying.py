@@ -10,13 +10,14 @@ from uuid import UUID
 
 from dht.directory import Directory
 from foundation import limits
-from foundation.errors import LocalError, NoSuchProducer, SwarmFull
+from foundation.errors import LocalError, NoSuchProducer, RemoteError, SwarmFull
 from foundation.identity import NodeId
 from foundation.tasks import TaskScope
 from media.sfu import Sfu
 from swarm.actions import (
     Accept,
     Action,
+    Ask,
     Attach,
     Connect,
     Detach,
@@ -31,6 +32,7 @@ from swarm.links import Links
 from swarm.messages import Message, TreeNode
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
+from swarm.wire import decode, encode
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Relaying:
         self._links = links
         self._loop = asyncio.get_running_loop()
         self._scope = TaskScope("relaying", limits.relaying_tasks_max)
-        self._waiting: dict[UUID, list[asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[tuple[UUID, str], asyncio.Future[Outcome]] = {}
         self._asking: dict[UUID, list[asyncio.Future[TreeKnown]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
@@ -56,28 +58,28 @@ class Relaying:
         links.on_down = self._link_down
         links.on_message = self._message
         links.wanted = tree.uses_link
+        directory.on_ask = self._asked
 
     # --- what the node calls ---
 
-    async def want(self, producer: UUID, viewer: str) -> Outcome | None:
-        """Takes a viewer's slot and waits until the stream is here, or cannot be; None when there is no slot.
+    async def want(self, producer: UUID, viewer: str, hops: int = 0) -> Outcome:
+        """Waits until the stream is here for a viewer that was sent on `hops` times, or is to be had elsewhere.
 
-        Unless it is `Carried` the slot is free again, also when the wait is cancelled. The wait is bounded by the tree
+        Unless it is `Carried` it has no slot here, also when the wait is cancelled. The wait is bounded by the tree
         (`pull_seconds_max`). Raises `SwarmFull` when this node ends.
         """
         self._refuse_when_closed()
         settled: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting.setdefault(producer, []).append(settled)
+        self._waiting[producer, viewer] = settled
         try:
-            if not self.tree.want(producer, viewer, self._loop.time()):
-                return None
+            self.tree.want(producer, viewer, self._loop.time(), hops)
             self._pump()
             return await settled
         except BaseException:
             self.release(producer, viewer)
             raise
         finally:
-            _forget(self._waiting, producer, settled)
+            self._waiting.pop((producer, viewer), None)
 
     def release(self, producer: UUID, viewer: str) -> None:
         """The viewer is gone."""
@@ -117,7 +119,7 @@ class Relaying:
         """Stops deciding, and ends every wait; pipes and links are closed by whoever owns them."""
         self._closed = True
         self._rearm()
-        waiters: list[asyncio.Future[Any]] = [*chain(*self._waiting.values()), *chain(*self._asking.values())]
+        waiters: list[asyncio.Future[Any]] = [*self._waiting.values(), *chain(*self._asking.values())]
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_exception(_shutting_down())
@@ -141,6 +143,16 @@ class Relaying:
         self.tree.message(node, message, self._loop.time())
         self._pump()
 
+    def _asked(self, node: NodeId, payload: bytes) -> bytes | None:
+        """A question without a link, answered at once."""
+        try:
+            answer = self.tree.asked(node, decode(payload), self._loop.time())
+        except RemoteError:
+            self.tree.counters["asks_malformed"] += 1
+            return None
+        self._pump()
+        return encode(answer) if answer is not None else None
+
     # --- doing what the tree decided ---
 
     def _pump(self) -> None:
@@ -163,6 +175,8 @@ class Relaying:
                 self._spawn(self._connect(action.contact), "connect")
             case Send():
                 self._links.send(action.node, action.message)
+            case Ask():
+                self._spawn(self._ask(action), "ask")
             case Accept():
                 self._accept(action)
             case StopPipe():
@@ -174,9 +188,9 @@ class Relaying:
                 if (producer := self._sfu.router.get(action.producer)) is not None:
                     producer.close(action.reason)
             case Settled():
-                for waiter in self._waiting.pop(action.producer, ()):
-                    if not waiter.done():
-                        waiter.set_result(action.outcome)
+                waiter = self._waiting.get((action.producer, action.viewer))
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(action.outcome)
             case TreeKnown():
                 for asker in self._asking.pop(action.producer, ()):
                     if not asker.done():
@@ -186,6 +200,17 @@ class Relaying:
         lease = await self._directory.find(action.producer, fresh=action.fresh)
         owner = Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url) if lease else None
         self.tree.owner_found(action.producer, owner, self._loop.time())
+        self._pump()
+
+    async def _ask(self, action: Ask) -> None:
+        contact = action.contact
+        answer = await self._directory.ask(contact.node, contact.addresses[0], encode(action.message))
+        try:
+            message = decode(answer) if answer is not None else None
+        except RemoteError:
+            self.tree.counters["answers_malformed"] += 1
+            message = None
+        self.tree.answered(action.key, message, self._loop.time())
         self._pump()
 
     async def _connect(self, contact: Contact) -> None:

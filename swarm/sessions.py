@@ -3,7 +3,6 @@
 import logging
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -15,8 +14,8 @@ from foundation.errors import LocalError, NoSuchProducer, ProducerTaken, SwarmFu
 from foundation.tasks import TaskScope
 from media.sdp import Offer, parse_offer
 from media.sfu import Sfu, WebRtcSession
-from swarm.actions import Carried, Full
-from swarm.record import Contact, NodeRecord
+from swarm.actions import Carried, Elsewhere, Full
+from swarm.record import NodeRecord
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
 
@@ -73,10 +72,10 @@ class Sessions:
         match outcome:
             case Carried():
                 return self._serve(offer, producer_id, session_id)
-            case None:
-                return await self._send_on(producer_id)
-            case Full(candidates):
-                return _best(candidates)
+            case Elsewhere(urls):
+                return SentOn(urls[0])
+            case Full():
+                raise SwarmFull("No carrier of this stream has room: try again later.")
             case _:
                 raise NoSuchProducer("No live producer has this id: try again when it is published.")
 
@@ -177,15 +176,6 @@ class Sessions:
         self._clients.pop(session_id, None)
         self._relaying.release(producer_id, session_id)
 
-    async def _send_on(self, producer_id: UUID) -> SentOn:
-        """This node is busy: to a carrier below it, or to whoever owns the stream, which knows more. Or nowhere."""
-        if self._relaying.tree.carriage(producer_id) is not None:
-            return _best(self._relaying.redirect_candidates(producer_id))
-        lease = await self._directory.find(producer_id)
-        if lease is None or lease.owner_id == self._me.node:
-            raise NoSuchProducer("No live producer has this id: try again when it is published.")
-        return _best([Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url)])
-
     def _admit(self, producer_id: UUID, session: WebRtcSession, session_id: str | None = None) -> tuple[str, _Client]:
         session_id = session_id or secrets.token_urlsafe(_token_bytes)
         client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session)
@@ -197,11 +187,3 @@ def _epoch_now() -> int:
     for good: by equal epochs each would outrank the other with every renewal of its lease.
     """
     return time.time_ns() // 1000
-
-
-def _best(candidates: Sequence[Contact]) -> SentOn:
-    """The first of some carriers that has a URL."""
-    for candidate in candidates:
-        if candidate.url:
-            return SentOn(candidate.url)
-    raise SwarmFull("No carrier of this stream has room: try again later.")

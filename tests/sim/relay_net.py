@@ -34,6 +34,7 @@ from swarm.policy import DefaultPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
 from swarm.wire import decode, encode
+from tests.unit.swarm.relay_core import OpenCapabilities
 
 SWARM = swarm_id("sim")
 VP8 = Codec("video/VP8", 90000, None, 96)
@@ -98,7 +99,13 @@ class Net:
             encoded=encoded,
         )
         self.records[encoded] = record
-        tree = RelayTree(record, DefaultPolicy(slots), random.Random(self.rng.random()), self._read_record)
+        tree = RelayTree(
+            record,
+            DefaultPolicy(slots),
+            random.Random(self.rng.random()),
+            self._read_record,
+            capabilities=OpenCapabilities(record.node),
+        )
         node = SimNode(record, tree, slots)
         self.nodes.append(node)
         self.by_id[node.id] = node
@@ -115,7 +122,8 @@ class Net:
         self.settle(node)
 
     def want(self, node: SimNode, viewer: str, producer: UUID = P) -> bool:
-        wanted = node.tree.want(producer, viewer, self.now)
+        node.tree.want(producer, viewer, self.now)
+        wanted = viewer in node.tree._state.viewers.get(producer, ())
         self.settle(node)
         return wanted
 
@@ -139,8 +147,8 @@ class Net:
 
     def insist(self, node: SimNode, producer: UUID = P, viewer: str = "viewer") -> None:
         """A viewer that is told 503, or loses its stream, comes back a little later, as players do."""
-        if node.alive and not self.want(node, viewer, producer):
-            self.at(self.rng.uniform(0.5, 2.0), lambda: self.insist(node, producer, viewer))
+        if node.alive:
+            self.want(node, viewer, producer)
 
     def at(self, delay: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self.now + delay, next(self._serials), event))
@@ -233,10 +241,10 @@ class Net:
                 node.sources[producer] = parent, ssrc
             case Detach(producer):
                 del node.sources[producer]
-            case Settled(producer, outcome):
+            case Settled(producer, viewer, outcome):
                 node.outcomes.append((producer, outcome))
                 if self.viewers_insist and not isinstance(outcome, Carried):
-                    self.at(self.rng.uniform(0.5, 2.0), lambda: self.insist(node, producer))
+                    self.at(self.rng.uniform(0.5, 2.0), lambda: self.insist(node, producer, viewer))
             case TreeKnown():
                 node.trees.append(action)
 

@@ -113,7 +113,7 @@ def duel(request: pytest.FixtureRequest) -> Callable[[Callable[[Duel], Awaitable
 def requests() -> list[list[Any]]:
     """A good one of each method."""
     target = producer_key(SWARM, PRODUCER)
-    arguments = [[NONCE, [b"\x7f\0\0\1", 7400]], [target, 8], [target, 20], [lease(2).record, 8]]
+    arguments = [[NONCE, [b"\x7f\0\0\1", 7400]], [target, 8], [target, 20], [lease(2).record, 8], [b"what?"]]
     return [[0, b"12345678", MY_ID, b"", number, each] for number, each in enumerate(arguments)]
 
 
@@ -165,7 +165,8 @@ def test_every_answer_at_every_extreme(duel: Any) -> None:
                 overlay.find(peer, bytes(20), True, 20),
                 overlay.store(peer, lease(2).record),
                 overlay.ping(peer.address, peer.id),
-            )[number % 3]
+                overlay.ask(peer, b"what?"),
+            )[number % 4]
             async with asyncio.timeout(10):
                 await asyncio.wait([call])
         assert answered >= len(results)

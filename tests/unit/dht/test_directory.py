@@ -73,6 +73,33 @@ async def directories(count: int) -> Any:
         await asyncio.sleep(0)
 
 
+def test_over_real_udp_a_node_answers_what_another_asks() -> None:
+    async def story() -> None:
+        async with directories(3) as sockets:
+            asked, asking, silent = (each.directory for each in sockets)
+            asked.on_ask = lambda node, payload: node + payload
+            assert await asking.ask(asked.id, sockets[0].address, b"what?") == asking.id + b"what?"
+            assert await asking.ask(silent.id, sockets[2].address, b"what?") is None
+            await silent.close()
+            assert await asking.ask(silent.id, sockets[2].address, b"what?") is None
+
+    asyncio.run(story())
+
+
+def test_a_sample_names_contacts_once_each() -> None:
+    async def story() -> None:
+        async with directories(4) as sockets:
+            for each in sockets[1:]:
+                assert await each.directory.bootstrap([sockets[0].address]) == 1
+            one = sockets[1].directory
+            everybody = {peer.id for peer in one.sample(100)}
+            assert everybody <= {each.directory.id for each in sockets} - {one.id}
+            assert len(one.sample(1)) == 1
+            assert one.sample(0) == []
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_over_real_udp_a_producer_is_announced_found_and_withdrawn(new_loop: Callable[[], Any]) -> None:
     async def story() -> None:

@@ -20,15 +20,17 @@ from dht.messages import (
     pack_found,
     pack_present,
     pack_stored,
+    pack_told,
     parse,
     parse_found,
     parse_present,
     parse_stored,
+    parse_told,
 )
 from dht.peer import Peer
 from dht.store import Outcome
 from foundation.errors import RemoteError
-from foundation.limits import contacts_per_store_max
+from foundation.limits import ask_bytes_max, contacts_per_store_max
 
 ID = b"12345678"
 SENDER = b"s" * 20
@@ -45,6 +47,8 @@ WHOLE = [
     build_request(ID, SENDER, "store", RECORD, 8),
     build_answer(ID, SENDER, pack_found([RECORD], PEERS[:3])),
     build_retry(ID, SENDER, b"t" * 8),
+    build_request(ID, SENDER, "ask", b"what?"),
+    build_answer(ID, SENDER, pack_told(b"that")),
 ]
 
 anything = st.recursive(
@@ -62,6 +66,29 @@ def test_every_request_survives_the_wire() -> None:
         Request(ID, SENDER, b"", "store", (RECORD, 8)),
     ]
     assert [parse(body) for body in WHOLE[:4]] == expected
+
+
+def test_an_ask_and_its_answer_survive_the_wire() -> None:
+    assert parse(WHOLE[6]) == Request(ID, SENDER, b"", "ask", (ID, b"what?"))
+    for told in (b"that", b"", bytes(ask_bytes_max), None):
+        answer = parse(build_answer(ID, SENDER, pack_told(told)))
+        assert isinstance(answer, Answer)
+        assert parse_told(answer.result) == told
+
+
+def test_the_longest_ask_and_answer_fit_a_datagram() -> None:
+    for whole in (
+        build_request(ID, SENDER, "ask", bytes(ask_bytes_max), token=b"t" * 8),
+        build_answer(ID, SENDER, pack_told(bytes(ask_bytes_max))),
+    ):
+        assert len(whole) <= body_bytes_max
+        parse(whole)
+
+
+@pytest.mark.parametrize("result", [None, [], {}, b"that", ["that"], [b"that", 1], [bytes(ask_bytes_max + 1)], [[]]])
+def test_an_ask_s_answer_of_another_shape_is_refused(result: Any) -> None:
+    with pytest.raises(RemoteError):
+        parse_told(result)
 
 
 def test_a_retry_survives_the_wire() -> None:
@@ -145,6 +172,11 @@ def test_trailing_bytes_are_refused(body: bytes) -> None:
         [0, ID, SENDER, b"", 1, [TARGET[1:], 8]],
         [0, ID, SENDER, b"", 2, [TARGET + b"x", 8]],
         [0, ID, SENDER, b"", 2, ["t" * 20, 8]],
+        [0, ID, SENDER, b"", 4, []],
+        [0, ID, SENDER, b"", 4, ["what?"]],
+        [0, ID, SENDER, b"", 4, [None]],
+        [0, ID, SENDER, b"", 4, [bytes(ask_bytes_max + 1)]],
+        [0, ID, SENDER, b"", 5, [b"what?"]],
         [0, ID, SENDER, b"", 3, [RECORD]],
         [0, ID, SENDER, b"", 3, [RECORD, 9]],
         [0, ID, SENDER, b"", 3, [RECORD + b"x", 8]],

@@ -33,6 +33,7 @@ from dht.messages import (
     parse_found,
     parse_present,
     parse_stored,
+    parse_told,
 )
 from dht.overlay import QUARANTINE_SECONDS, Overlay
 from dht.overlay_calls import answer_of
@@ -41,7 +42,7 @@ from dht.presence import prove
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.identity import NodeKey, node_id, swarm_id
-from foundation.limits import checks_max, subnet_contacts_max
+from foundation.limits import asks_answered_max, checks_max, subnet_contacts_max
 from tests.sim.virtual import EPOCH, VirtualLoop
 from tests.unit.dht.samples import PRODUCER, SECRET, SWARM, lease, node_key
 
@@ -169,10 +170,10 @@ def test_a_retransmitted_request_is_answered_again(stage: Stage) -> None:
     assert any(isinstance(message, Answer) for message in stage.receive(body))
 
 
-@pytest.mark.parametrize("method", ["ping", "find_node", "find_value", "store"])
+@pytest.mark.parametrize("method", ["ping", "find_node", "find_value", "store", "ask"])
 def test_a_request_truncated_at_any_length_gets_no_answer(stage: Stage, method: Method) -> None:
     record = lease(2, issued_ms=WALL).record
-    arguments = {"ping": PING, "find_node": (KEY, 8), "find_value": (KEY, 20), "store": (record, 8)}
+    arguments = {"ping": PING, "find_node": (KEY, 8), "find_value": (KEY, 20), "store": (record, 8), "ask": (b"what?",)}
     body = build_request(b"12345678", id_of(THERE), method, *arguments[method])
     datagram = stage.seal(body)
     for length in range(len(datagram)):
@@ -181,6 +182,44 @@ def test_a_request_truncated_at_any_length_gets_no_answer(stage: Stage, method: 
         stage.overlay.datagram_received(stage.seal(body[:length]), ADDRESS)
     assert stage.sent == []
     assert stage.ask(method, *arguments[method]) is not None
+
+
+def test_an_ask_is_answered_with_what_its_reader_says(stage: Stage) -> None:
+    heard = []
+    stage.overlay.on_ask = lambda node, payload: heard.append((node, payload)) or b"that"  # type: ignore[func-returns-value]
+    assert parse_told(stage.ask("ask", b"what?")) == b"that"
+    assert heard == [(id_of(THERE), b"what?")]
+
+
+def test_an_ask_that_nobody_reads_is_answered_with_nothing(stage: Stage) -> None:
+    assert parse_told(stage.ask("ask", b"what?")) is None
+
+
+def test_a_retransmitted_ask_is_read_once_and_answered_again(stage: Stage) -> None:
+    counted = iter([b"first", b"second"])
+    stage.overlay.on_ask = lambda node, payload: next(counted)
+    body = build_request(b"12345678", id_of(THERE), "ask", b"what?")
+    said = [answer.result for _ in range(2) for answer in stage.receive(body) if isinstance(answer, Answer)]
+    assert [parse_told(result) for result in said] == [b"first", b"first"]
+
+
+def test_only_so_many_answers_to_asks_are_kept(stage: Stage) -> None:
+    for number in range(asks_answered_max + 10):
+        stage.overlay.rpc_ask(ADDRESS, id_of(THERE), number.to_bytes(8, "big"), b"what?")
+    assert len(stage.overlay._told) == asks_answered_max
+
+
+def test_an_open_swarm_s_node_reads_an_ask_only_with_a_token() -> None:
+    with VirtualLoop() as loop:
+        stage = Stage(loop, None)
+        stage.overlay.on_ask = lambda node, payload: b"that"
+        body = build_request(b"12345678", id_of(THERE), "ask", b"what?")
+        (retry,) = stage.receive(body)
+        assert isinstance(retry, Retry)
+        proved = build_request(b"12345678", id_of(THERE), "ask", b"what?", token=retry.token)
+        answers = [said for said in stage.receive(proved) if isinstance(said, Answer)]
+        assert [parse_told(answer.result) for answer in answers] == [b"that"]
+        stage.overlay.close()
 
 
 def test_a_forged_request_gets_no_answer(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from media.parameters import Codec, TrackParameters
 from swarm.actions import Accept, Action, Lookup, Send
 from swarm.messages import Accepted, Consume, Message, Report
 from swarm.policy import DefaultPolicy
-from swarm.record import NodeRecord
+from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
 
 P = UUID(int=1)
@@ -47,12 +47,40 @@ def messages(actions: list[Action]) -> list[Message]:
     return [action.message for action in actions if isinstance(action, Send)]
 
 
+class OpenCapabilities:
+    """Capabilities that say in the clear whose they are."""
+
+    def __init__(self, me: NodeId) -> None:
+        self._me = me
+
+    def issue(self, producer: UUID, node: NodeId) -> bytes:
+        return leave(self._me, node, producer)
+
+    def owner(self, capability: bytes, producer: UUID, node: NodeId) -> NodeId | None:
+        return capability[:20] if capability == leave(capability[:20], node, producer) else None
+
+
+def leave(owner: NodeId, given_to: NodeId, producer: UUID = P) -> bytes:
+    """The owner's leave for a node."""
+    return owner + given_to + producer.bytes
+
+
 class Core:
     """Node 0. Inputs are given at `now`; what came of them is taken out by type."""
 
     def __init__(self, slots: int = 3) -> None:
         self.now = 100.0
-        self.tree = RelayTree(record(0), DefaultPolicy(slots), random.Random(1), read_record)
+        self.others: list[Contact] = []
+        """What the routing table has."""
+        self.tree = RelayTree(
+            record(0),
+            DefaultPolicy(slots),
+            random.Random(1),
+            read_record,
+            capabilities=OpenCapabilities(node(0)),
+            sample=lambda count: self.others[:count],
+            others=lambda: len(self.others),
+        )
         self.me = node(0)
 
     # --- outputs ---
@@ -86,8 +114,10 @@ class Core:
     def receive(self, number: int, message: Message) -> None:
         self.tree.message(node(number), message, self.now)
 
-    def want(self, producer: UUID = P, viewer: str = "v") -> bool:
-        return self.tree.want(producer, viewer, self.now)
+    def want(self, producer: UUID = P, viewer: str = "v", hops: int = 0) -> bool:
+        """Whether the viewer has a slot here."""
+        self.tree.want(producer, viewer, self.now, hops)
+        return viewer in self.tree._state.viewers.get(producer, ())
 
     def release(self, producer: UUID = P, viewer: str = "v") -> None:
         self.tree.release_want(producer, viewer, self.now)

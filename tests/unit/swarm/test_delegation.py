@@ -10,12 +10,21 @@ from swarm.delegation import Delegation
 from swarm.messages import Report
 from swarm.policy import DefaultPolicy
 from swarm.relay_state import RelayState
-from tests.unit.swarm.relay_core import P, node, read_record, record
+from tests.unit.swarm.relay_core import OpenCapabilities, P, node, read_record, record
 
 
 @pytest.fixture
 def state() -> RelayState:
-    return RelayState(record(0), DefaultPolicy(3), random.Random(1), read_record, {node(n): record(n) for n in (1, 2)})
+    return RelayState(
+        record(0),
+        DefaultPolicy(3),
+        random.Random(1),
+        read_record,
+        OpenCapabilities(node(0)),
+        lambda count: [],
+        lambda: 0,
+        {node(n): record(n) for n in (1, 2)},
+    )
 
 
 def _carriage(*rooms: int) -> Carriage:

@@ -36,7 +36,7 @@ def core() -> Core:
 def test_a_stream_that_is_here_settles_at_once(core: Core) -> None:
     core.own()
     assert core.want()
-    assert core.one(Settled) == Settled(P, Carried())
+    assert core.one(Settled) == Settled(P, "v", Carried())
 
 
 def test_viewers_that_wait_and_viewers_that_watch_take_slots(core: Core) -> None:
@@ -80,7 +80,7 @@ def test_producing_ends_the_search_for_a_stream(core: Core) -> None:
     core.asked_by(2)
     core.tree.produced(P, core.now)
     done = core.actions()
-    assert Settled(P, Carried()) in done
+    assert Settled(P, "v", Carried()) in done
     assert [action.child for action in done if isinstance(action, Accept)] == [node(2)]
     core.accepted_by(1, request)
     assert core.one(Release) == Release(request, P)

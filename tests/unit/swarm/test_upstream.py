@@ -70,7 +70,7 @@ def test_acceptance_attaches_settles_and_confirms(core: Core) -> None:
     core.accepted_by(1, request)
     done = core.actions()
     assert Attach(P, node(1), tracks()) in done
-    assert Settled(P, Carried()) in done
+    assert Settled(P, "v", Carried()) in done
     [report] = messages(done)
     assert isinstance(report, Report)
     assert report.request == request
@@ -155,7 +155,7 @@ def test_no_node_is_asked_twice_and_this_node_never(core: Core) -> None:
     core.link(2)
     second = core.one(Consume)
     _delegates(core, 2, second.request, 1, 0, 2)
-    assert core.one(Settled) == Settled(P, Full())
+    assert core.one(Settled) == Settled(P, "v", Full())
 
 
 def test_delegations_in_a_row_are_bounded(core: Core) -> None:
@@ -167,7 +167,7 @@ def test_delegations_in_a_row_are_bounded(core: Core) -> None:
         request = consume.request
     assert consume.delegations == limits.delegations_max
     _delegates(core, number, request, 90)
-    assert core.one(Settled) == Settled(P, Full((record(90).contact,)))
+    assert core.one(Settled) == Settled(P, "v", Full((record(90).contact,)))
     assert core.tree.counters["delegations_exceeded"] == 1
 
 
@@ -248,12 +248,12 @@ def test_an_owner_that_moved_is_found_at_its_new_place(core: Core) -> None:
 
 def test_a_full_owner_means_full(core: Core) -> None:
     _refuses(core, 1, core.asks_owner().request, RefusalReason.BUSY)
-    assert core.one(Settled) == Settled(P, Full())
+    assert core.one(Settled) == Settled(P, "v", Full())
 
 
 def test_a_reason_of_a_newer_version_counts_as_no_place(core: Core) -> None:
     _refuses(core, 1, core.asks_owner().request, "too-far")
-    assert core.one(Settled) == Settled(P, Full())
+    assert core.one(Settled) == Settled(P, "v", Full())
 
 
 @pytest.mark.parametrize("answer", [None, 1])
@@ -312,7 +312,7 @@ def test_the_owners_end_is_final_and_told_to_children(core: Core) -> None:
     core.feed(2)
     core.receive(1, Ended(request, P, EndReason.UNPUBLISHED))
     done = core.actions()
-    assert Settled(P, Over(EndReason.UNPUBLISHED)) in done
+    assert Settled(P, "v", Over(EndReason.UNPUBLISHED)) in done
     assert Send(node(2), Ended(1, P, EndReason.UNPUBLISHED)) in done
     assert len(messages(done)) == 1
     assert core.tree.load == type(core.tree.load)(0, 0)
@@ -397,7 +397,7 @@ def test_an_orphan_that_finds_nobody_ends_the_stream_for_all(core: Core) -> None
     core.tree.link_failed(node(1), core.now)
     done = core.actions()
     assert Detach(P, EndReason.LOST) in done
-    assert Settled(P, Over(EndReason.LOST)) in done
+    assert Settled(P, "v", Over(EndReason.LOST)) in done
     assert Ended(1, P, EndReason.LOST) in messages(done)
     core.advance(10)
     assert core.tree.pending() == 0
