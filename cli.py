@@ -16,6 +16,7 @@ from foundation.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
     from swarm.config import Config
+    from swarm.node import Node
 
 Result = TypeVar("Result")
 
@@ -80,7 +81,12 @@ def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], C
 @_setting("--join", multiple=True, metavar="HOST:PORT", help="A node of the swarm to join; may be given again.")
 @_setting("--advertise", multiple=True, metavar="IP:PORT", help="Where others reach this node; may be given again.")
 @_setting("--data-dir", metavar="DIR", help="Keeps key and contacts.  [default: a new identity at every start]")
-@_setting("--max-consumers", type=int, metavar="N", help="Copies sent before the node is busy.  [default: 200]")
+@_setting("--max-consumers", type=int, metavar="N", help="Copies sent before the node is busy.  [default: by load]")
+@_setting("--max-packets-per-second", type=int, metavar="N", help="Sent; 0: any.  [default: benched, or 50000]")
+@_setting("--max-mbps", type=int, metavar="N", help="Sent; 0: any.  [default: 800 without --max-consumers]")
+@_setting("--max-cpu-percent", type=int, metavar="N", help="Of one core; 0: any.  [default: 85]")
+@_setting("--max-lag-ms", type=int, metavar="N", help="By which timers are late; 0: any.  [default: 100]")
+@_setting("--policy", metavar="FILE.py", help="A placement policy of your own; read again on SIGHUP.")
 @_setting("--swarm", metavar="NAME", help="The swarm's name.  [default: default]")
 @_setting("--swarm-key-file", metavar="FILE", help="The key of a private swarm, from 'swarmd keygen'.")
 @_setting("--open-swarm", is_flag=True, default=None, help="Serve everybody, without a swarm key.")
@@ -115,16 +121,29 @@ async def _run(config: "Config") -> None:
     from swarm.lean import leave_out
 
     leave_out()
+    from contextlib import nullcontext
+
     from swarm.garbage import collect_seldom
+    from swarm.hangup import on_hangup
     from swarm.invitation import invitation
     from swarm.node import Node
     from swarm.stopping import stop_requested
 
     async with stop_requested() as stopping, Node(config) as node:
         collect_seldom()
-        for line in invitation(config, node.url):
-            click.echo(line)
-        await stopping.wait()
+        with on_hangup(lambda: _reload(node)) if config.policy is not None else nullcontext():
+            for line in invitation(config, node.url):
+                click.echo(line)
+            await stopping.wait()
+
+
+def _reload(node: "Node") -> None:
+    import logging
+
+    try:
+        node.reload_policy()
+    except LocalError as exc:
+        logging.getLogger("swarmd").warning("%s; the old policy stays", exc)
 
 
 @commands.command(short_help="Make the key of a private swarm, or change it.")
@@ -256,8 +275,9 @@ def demo(check: bool) -> int:
 @commands.command(short_help="Measure what this machine can carry.")
 @click.option("--seconds", type=click.FloatRange(0.2, 60), default=5, show_default=True, metavar="N", help="Each load.")
 @click.option("--viewers", type=click.IntRange(10, 500), default=200, show_default=True, metavar="N")
+@click.option("--save", metavar="DIR", help="Keep what was found for nodes with this --data-dir.")
 @_json_option
-def bench(seconds: float, viewers: int, as_json: bool) -> int:
+def bench(seconds: float, viewers: int, save: str | None, as_json: bool) -> int:
     """Run a node on this machine under load, and say how many viewers, packets and joins one core carries."""
     from swarm.bench.run import STEPS, run_bench
     from swarm.bench.view import bench_view, progress
@@ -266,6 +286,10 @@ def bench(seconds: float, viewers: int, as_json: bool) -> int:
         result = _complete(run_bench(seconds=seconds, viewers=viewers, report=report))
     if result is None:
         return 130
+    if save is not None:
+        from swarm.capacity import save_capacity
+
+        save_capacity(save, result)
     _print(result, as_json, bench_view, result)
     return 0
 

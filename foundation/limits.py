@@ -468,6 +468,42 @@ relay_children_max = 32
 owner_children_max = 60
 """Of one stream at its owner: more would make its reports, not its media, the load that counts."""
 
+unbenched_packets_per_second = 50_000
+"""Of a node nobody measured: a quarter of what our machine sends without segmentation, so a slow core does it too."""
+
+benched_share = 0.75
+"""Of the packets per second that a bench found: it ran over loopback, and a network card comes on top."""
+
+assumed_port_mbps = 800
+"""A gigabit port, less the headers below UDP and room for bursts; nothing in a node could measure its network."""
+
+blocked_share_max = 0.005
+"""Of the datagrams: what neither socket nor device took is lost, and below this players conceal it."""
+
+load_sample_seconds = 1.0
+"""Between two samples: at 50 µs each, and with means over three of them, more would only cost."""
+
+load_sample_seconds_min = 0.05
+"""Samples closer than this are one: what was counted in between is too little to divide by."""
+
+load_sample_seconds_max = 5.0
+"""Samples further apart say nothing: the machine was suspended, or its clock set."""
+
+load_smoothing_seconds = 3.0
+"""Of the means that decide: a keyframe or one handshake is no load, and a herd of a few seconds is."""
+
+capacity_file_bytes_max = 4096
+"""A saved bench has 250 bytes."""
+
+capacity_packets_per_second_max = 1e9
+"""Of a saved bench: a thousand times what the best core sends."""
+
+policy_file_bytes_max = 1 << 20
+"""A user's policy is a few hundred lines; what is larger is no policy."""
+
+policy_failure_log_seconds = 60.0
+"""Between two lines about a policy that raises: it may be asked a thousand times a second."""
+
 # --- swarm: the relay tree -------------------------------------------------------------------------------------------
 carriages_max = 4096
 """Streams of one node, owned, relayed or asked for; each costs a few kilobytes without its media."""

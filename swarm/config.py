@@ -25,9 +25,9 @@ class Config:
     data_dir: str | None = None
     """Where the node's key and its contacts are kept; None: a new identity at every start."""
 
-    max_consumers: int = 200
-    """Copies this node sends, to viewers and relays together, before it is busy. A viewer of 2.5 Mbit/s takes about
-    260 packets/s, so 200 of them are 500 Mbit/s: what a gigabit port carries with room for bursts."""
+    max_consumers: int | None = None
+    """Copies this node sends, to viewers and relays together, before it is busy. None: as many as measured load
+    allows, at first about 190 viewers of 2.5 Mbit/s."""
 
     swarm: str = "default"
     """The swarm's name: nodes with different names do not see each other."""
@@ -49,14 +49,35 @@ class Config:
     """Nodes in one public /24 (IPv6: /48) that this one knows at most, so that nobody surrounds it from one network;
     0: any number, for a swarm that lives in one. Private addresses are not counted."""
 
+    max_packets_per_second: int | None = None
+    """UDP datagrams sent. None: three quarters of what `swarmd bench --save` found, else 50,000 unless `max_consumers`
+    is given. 0: no limit."""
+
+    max_mbps: int | None = None
+    """Millions of bits sent per second, as UDP payload: what the network carries. None: 800 unless `max_consumers` is
+    given. 0: no limit."""
+
+    max_cpu_percent: int = 85
+    """Of one core, used by forwarding: above, a burst waits for the one before it. 0: no limit."""
+
+    max_lag_ms: int = 100
+    """By which timers may be late: above, packets wait as long, and no number of viewers says why. 0: no limit."""
+
+    policy: str | None = None
+    """A Python file with the placement policy to use instead of the default one (`docs/placement.md`)."""
+
     def __post_init__(self) -> None:
         host, _ = _host_port("--listen", self.listen)
         for address in self.join:
             _joinable(address)
         for address in self.advertise:
             _host_port("--advertise", address)
-        if self.max_consumers < 1:
+        if self.max_consumers is not None and self.max_consumers < 1:
             raise ConfigError(f"--max-consumers is {self.max_consumers}: give at least 1")
+        for name in ("max_packets_per_second", "max_mbps", "max_cpu_percent", "max_lag_ms"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}: give a limit, or 0 for none")
         if self.contacts_per_subnet < 0:
             raise ConfigError(f"--contacts-per-subnet is {self.contacts_per_subnet}: give 0 or more")
         if not self.swarm or len(self.swarm) > 64:

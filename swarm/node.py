@@ -29,7 +29,7 @@ from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
 from swarm.links import Links
-from swarm.policy import DefaultPolicy
+from swarm.placement import Placement
 from swarm.record import Contact, NodeRecord, parse_fingerprint
 from swarm.relay import RelayTree
 from swarm.relaying import Relaying
@@ -73,6 +73,7 @@ class Node:
         """Binds the port, joins the swarm and serves. Raises `ConfigError`. A start that fails leaves nothing open."""
         config = self.config
         self._key = load_or_create_key(config.data_dir)
+        self._placement = Placement(config)
         key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
         self._swarm = swarm_id(config.swarm, key.origin if key else None)
         self._swarm_keys = (key.current, key.other) if key else (None, None)
@@ -112,7 +113,7 @@ class Node:
         self._parts.push_async_callback(self._links.close)
         tree = RelayTree(
             self.record,
-            DefaultPolicy(self.config.max_consumers),
+            self._placement.policy,
             rng,
             self._read_record,
             capabilities=SignedCapabilities(self._key, self._swarm, time.time),
@@ -128,6 +129,8 @@ class Node:
         self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
         self._parts.push_async_callback(self._http.close)
         self._scope.spawn(self._renew_record(), "renew")
+        load = self._placement.watch(port.counters, lambda: tree.load, self._relaying.measured)
+        self._scope.spawn(load, "load")
 
     def _sample(self, count: int) -> list[Contact]:
         """Random other nodes, as far as the directory knows them: enough to ask them something."""
@@ -250,7 +253,8 @@ class Node:
             "url": self.url,
             "uptime_seconds": round(time.monotonic() - self._started_at, 1),
             "max_consumers": self.config.max_consumers,
-            "consumers": load.viewers + load.children,
+            "consumers": load.copies,
+            "load": self._placement.describe(load),
             "producers": {"owned": owned, "piped": len(carriages) - owned},
             "peers": self._links.describe(),
             "dht": {
@@ -261,6 +265,10 @@ class Node:
             "decoders": _decoders(),
             "not_ready": self.ready(),
         }
+
+    def reload_policy(self) -> None:
+        """Lets a new version of the policy's file decide from now on. Raises `ConfigError`: then the old one stays."""
+        self._relaying.replace_policy(self._placement.reload())
 
     def producers(self) -> list[dict[str, Any]]:
         return [

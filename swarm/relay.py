@@ -201,12 +201,12 @@ class RelayTree:
         """What sending costs this node was measured anew."""
         before, self._state.measured = self._state.measured, measured
         if before is None or (before.slots, before.busy) != (measured.slots, measured.busy):
-            self._reports.changed(now)
+            self._room_changed(now)
 
     def replace_policy(self, policy: PlacementPolicy, now: float) -> None:
         """From now on another policy decides; who is served stays served."""
         self._state.policy = policy
-        self._reports.changed(now)
+        self._room_changed(now)
 
     # --- inputs: answers to actions ---
 
@@ -296,6 +296,11 @@ class RelayTree:
         """Handles every deadline that has come."""
         while (key := self._state.deadlines.pop_due(now)) is not None:
             self._expired(key, now)
+
+    def _room_changed(self, now: float) -> None:
+        """For another reason than what is carried: a node without streams has nobody to tell."""
+        if self._state.carriages:
+            self._reports.changed(now)
 
     def _expired(self, key: Hashable, now: float) -> None:
         state = self._state

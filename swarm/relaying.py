@@ -30,6 +30,7 @@ from swarm.actions import (
 )
 from swarm.links import Links
 from swarm.messages import Message, TreeNode
+from swarm.policy import Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
 from swarm.wire import decode, encode
@@ -99,6 +100,16 @@ class Relaying:
     def redirect_candidates(self, producer: UUID) -> list[Contact]:
         """Carriers below this one with room for a viewer, best first."""
         return self.tree.redirect_candidates(producer, self._loop.time())
+
+    def measured(self, measured: Measured, now: float) -> None:
+        """What sending costs this node, each time it is measured."""
+        self.tree.measured(measured, now)
+        self._pump()
+
+    def replace_policy(self, policy: PlacementPolicy) -> None:
+        """From now on another policy decides."""
+        self.tree.replace_policy(policy, self._loop.time())
+        self._pump()
 
     async def nodes(self, producer: UUID) -> tuple[TreeNode, ...]:
         """The relay tree of a producer, parents before children. Raises `NoSuchProducer` and `SwarmFull`."""

@@ -7,12 +7,15 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from foundation import process_limits as limits
 from foundation.errors import ConfigError
 from foundation.tasks import TaskScope
+from swarm.capacity import with_saved
 from swarm.config import Config
+from swarm.hangup import on_hangup
 from swarm.invitation import invitation
 from swarm.stopping import stop_requested
 from swarm.supervision import Failure, Kill, Start, Supervision
@@ -32,10 +35,12 @@ async def run_workers(config: Config, workers: int, log_level: str, report: Repo
     Raises `ConfigError` for options that do not fit together, and when a worker cannot be started in the first place.
     """
     check_workers(config, workers)
+    config = with_saved(config)
     supervisor = _Supervisor(config, workers, log_level, report)
     async with stop_requested() as stopping:
         try:
-            failure = await supervisor.run(stopping)
+            with on_hangup(supervisor.hang_up) if config.policy is not None else nullcontext():
+                failure = await supervisor.run(stopping)
         finally:
             await supervisor.end()
     if failure is None:
@@ -94,6 +99,11 @@ class _Supervisor:
                 return None
             self._take(event, loop.time())
         return self._core.failure
+
+    def hang_up(self) -> None:
+        """Passes SIGHUP on to all that serve: others would die of it, and read their files anyhow."""
+        for worker in self._urls.keys() & self._processes.keys():
+            self._processes[worker].send(signal.SIGHUP)
 
     async def end(self) -> None:
         """Asks all to end, and insists after a while."""

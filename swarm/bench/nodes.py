@@ -11,6 +11,8 @@ from foundation import process_limits as limits
 from foundation.errors import RemoteError
 from swarm.child import start_child
 
+_unmeasured = tuple(f"--max-{measure}=0" for measure in ("packets-per-second", "mbps", "cpu-percent", "lag-ms"))
+
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its threads so far, to the nanosecond.
@@ -53,8 +55,11 @@ class NodeProcess:
 
 @asynccontextmanager
 async def node(*options: str) -> AsyncIterator[NodeProcess]:
-    """A running node; ended, and awaited, when the block is left. Raises `RemoteError` when it does not start."""
-    process = await start_child("cli", "run", "--listen", "127.0.0.1:0", *options)
+    """A running node; ended, and awaited, when the block is left. Raises `RemoteError` when it does not start.
+
+    It carries what it is given, however hard that is: unless `options` say otherwise, no measure makes it busy.
+    """
+    process = await start_child("cli", "run", "--listen", "127.0.0.1:0", *_unmeasured, *options)
     try:
         yield NodeProcess(process, await _url(process))
     finally:

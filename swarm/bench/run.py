@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import platform
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from foundation import process_limits as limits
@@ -15,6 +13,7 @@ from swarm.bench.crew import Crew, crew
 from swarm.bench.figures import Carried, Joined, Load, figures, heavier
 from swarm.bench.nodes import NodeProcess, node
 from swarm.client.api import NodeApi
+from swarm.machine import describe_machine
 from swarm.stopping import first_of, stop_requested
 
 STREAMS = (Load("600 kbit/s", 3, 1000, 25), Load("2.5 Mbit/s", 11, 1136, 25))
@@ -50,7 +49,7 @@ async def run_bench(*, seconds: float, viewers: int, report: Report) -> dict[str
 
     async with stop_requested() as stopping:
         await first_of(work(), stopping.wait())
-    return results[0] | {"machine": _machine(), "seconds": seconds} if results else None
+    return results[0] | {"machine": describe_machine(), "seconds": seconds} if results else None
 
 
 async def _bench(seconds: float, viewers: int, report: Report) -> dict[str, Any]:
@@ -147,21 +146,3 @@ async def _measure_carrying(stage: _Stage, load: Load, viewers: int, seconds: fl
         packets_sent=sent["packets"],
         packets_arrived=arrived,
     )
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "swarmd": version("swarmd"),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as info:
-            return next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
-    except OSError:
-        return "unknown"

@@ -22,7 +22,8 @@ def node_view(node: dict[str, Any], producers: list[dict[str, Any]]) -> Renderab
         ("url", node.get("url", "?")),
         ("addresses", ", ".join(node.get("addresses", []))),
         ("up", _duration(node.get("uptime_seconds", 0))),
-        ("consumers", f"{node.get('consumers', '?')} of {node.get('max_consumers', '?')}"),
+        ("consumers", _consumers(node)),
+        ("load", _load(node.get("load", {}))),
         ("producers", f"{owned.get('owned', 0)} owned, {owned.get('piped', 0)} piped"),
         ("dht", f"{dht.get('contacts', 0)} contacts, {dht.get('leases', 0)} leases"),
     ):
@@ -48,6 +49,21 @@ def producer_view(producer: dict[str, Any]) -> RenderableType:
     for name in ("id", "owner", "address", "url", "carried_here"):
         facts.add_row(Text(name.replace("_", " "), style="dim"), Text(str(producer.get(name, "?"))))
     return facts
+
+
+def _consumers(node: dict[str, Any]) -> str:
+    most = node.get("max_consumers")
+    room = node.get("load", {}).get("room", {})
+    free = f", room for {room.get('viewers', '?')} viewers and {room.get('relays', '?')} relays" if room else ""
+    return f"{node.get('consumers', '?')}{f' of {most}' if most is not None else ''}{free}"
+
+
+def _load(load: dict[str, Any]) -> str:
+    busy = f"  busy: {', '.join(load['busy'])}" if load.get("busy") else ""
+    return (
+        f"{load.get('packets_per_second', '?')} packets/s  {load.get('mbps', '?')} Mbit/s  "
+        f"CPU {load.get('cpu_percent', '?')}%  lag {load.get('lag_ms', '?')} ms{busy}"
+    )
 
 
 def _grow(parent: Tree, carrier: dict[str, Any], role: str, names: Mapping[str, str]) -> None:
