@@ -1,0 +1,76 @@
+"""Runs a scenario from beginning to end."""
+
+import gc
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from foundation.identity import NodeId
+from swarm.messages import Message
+from swarm.simulate.course import Course
+from swarm.simulate.host import Host
+from swarm.simulate.measures import measure, open_window
+from swarm.simulate.scenario import Scenario
+from swarm.simulate.world import START, World
+
+Progress = Callable[[float, int, int], None]
+"""Share of the virtual time that is over, viewers served, events so far."""
+
+_STEP_SECONDS = 1.0
+"""Virtual time between two reports of progress."""
+
+
+def simulate(
+    scenario: Scenario, progress: Progress | None = None, trace: TextIO | None = None
+) -> tuple[World, dict[str, Any]]:
+    """The world as it is at the end, and what was measured. `trace` gets one line for each message delivered."""
+    began = time.process_time()
+    world = World(scenario)
+    course = Course(world)
+    course.plan()
+    if trace is not None:
+        world.network.on_message = _tracer(world, trace)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # A world is one cyclic heap that lives to the end: walking it again and again finds nothing.
+    try:
+        window = open_window(world)
+        at, end = START, START + scenario.seconds
+        while at < end:
+            if at < START + scenario.measure_from <= at + _STEP_SECONDS:
+                world.events.run_until(START + scenario.measure_from)
+                window = open_window(world)
+            at = min(end, at + _STEP_SECONDS)
+            world.events.run_until(at)
+            if progress is not None:
+                progress((at - START) / scenario.seconds, _served(world), world.events.done)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    result = measure(world, window, course.producers, course.killed_at)
+    result["scenario"] = asdict(scenario)
+    result["events"] = world.events.done
+    result["cpu_seconds"] = round(time.process_time() - began, 2)
+    return world, result
+
+
+def _tracer(world: World, trace: TextIO) -> Callable[[Host, Host, Message], None]:
+    def write(sender: Host, receiver: Host, message: Message) -> None:
+        trace.write(f"{world.events.now:.6f} {_short(sender.id)} {_short(receiver.id)} {message}\n")
+
+    return write
+
+
+def _short(node: NodeId) -> str:
+    return node[:4].hex()
+
+
+def _served(world: World) -> int:
+    return sum(feed.viewers for feed in world.feeding.all())
+
+
+def digest(text: str) -> str:
+    """Of a trace: two runs of one seed have the same."""
+    return hashlib.sha256(text.encode()).hexdigest()
