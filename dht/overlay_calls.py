@@ -166,7 +166,7 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
     def _transmit(self, body: bytes, address: Address) -> None:
         try:
             self._send(self._envelope.seal(body, self.wall_ms()), address)
-        except OSError:
+        except (OSError, ValueError):  # uvloop has a ValueError for an address of the other IP version
             self.counters["sends_failed"] += 1
 
     def _ask_again(self, retry: Retry, sender: Peer) -> None:

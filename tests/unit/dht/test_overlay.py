@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import os
 import random
 import re
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -800,25 +798,3 @@ def test_a_flood_of_valid_leases_of_ever_new_owners_fills_the_store_and_no_more(
         stage.ask("store", lease(owner, issued_ms=WALL, producer_id=UUID(int=owner)).record, 0, key=node_key(owner))
     assert len(stage.overlay.storage) == 50
     assert stage.overlay.counters["stores_refused"] == 147
-
-
-def test_junk_stores_leave_memory_flat(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`JUNK_STORES=1000000` makes it a million."""
-    monkeypatch.setattr("dht.envelope.replays_remembered_max", 500)
-    rng, count = random.Random(1), int(os.environ.get("JUNK_STORES", "8000"))
-    good = lease(2, issued_ms=WALL).record
-    sizes = []
-    tracemalloc.start()
-    try:
-        for number in range(count):
-            junk = bytearray(good)
-            junk[rng.randrange(len(junk))] ^= 1 + rng.randrange(255)
-            body = build_request(rng.randbytes(8), id_of(THERE), "store", bytes(junk), 8)
-            stage.overlay.datagram_received(stage.envelope.seal(body, stage.overlay.wall_ms()), ADDRESS)
-            stage.sent.clear()
-            if number + 1 in (count // 2, count):
-                sizes.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert len(stage.overlay.storage) == 0
-    assert sizes[1] - sizes[0] < 100_000
