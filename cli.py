@@ -294,6 +294,41 @@ def bench(seconds: float, viewers: int, save: str | None, as_json: bool) -> int:
     return 0
 
 
+@commands.command(short_help="Run a swarm in virtual time.")
+@click.option("--scenario", default="random", show_default=True, metavar="NAME", help="'list' shows them.")
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed gives the same run.")
+@click.option("--nodes", type=click.IntRange(1, 100_000), metavar="N")
+@click.option("--slots", type=click.IntRange(1, 10_000), metavar="N", help="Copies a node may send.")
+@click.option("--regions", type=int, metavar="N")
+@click.option("--producers", type=click.IntRange(1, 10_000), metavar="N")
+@click.option("--viewers", type=click.IntRange(0, 10_000_000), metavar="N")
+@click.option("--doors", type=click.IntRange(0), metavar="N", help="Nodes at which viewers arrive; 0: all.")
+@_seconds_option
+@click.option("--churn", type=click.FloatRange(0), metavar="SHARE", help="Of the nodes, leaving and joining per hour.")
+@click.option("--kill", type=float, metavar="SHARE", help="Of the nodes, dying at once.")
+@click.option("--loss", type=float, metavar="SHARE", help="Of the messages, lost.")
+@click.option("--late", type=float, metavar="SHARE", help="Of the messages, late by 1 s.")
+@click.option("--runs", type=click.IntRange(1), default=1, metavar="N", help="Seeds, of 'faults'.")
+@click.option("--table", is_flag=True, help="Run what the relay tree is held against; exit 0 only if all is reached.")
+@click.option("--svg", type=click.File("w"), metavar="FILE", help="Draw the first producer's tree at the end.")
+@click.option("--trace", type=click.File("w"), metavar="FILE", help="Write every message that arrives.")
+@_json_option
+def simulate(
+    scenario: str, seed: int, runs: int, table: bool, svg: Any, trace: Any, as_json: bool, **knobs: Any
+) -> int:
+    """Run the relay tree's own code in virtual time: thousands of nodes, their links, viewers and accidents."""
+    from swarm.simulate import command
+
+    if table:
+        return command.run_table(seed, runs, as_json, _print)
+    if scenario == "list":
+        return command.list_scenarios(_print)
+    if scenario == "faults":
+        return command.run_faults(seed, runs, click.echo)
+    given = {name: value for name, value in knobs.items() if value is not None}
+    return command.run_scenario(scenario, given | {"seed": seed}, svg, trace, as_json, _print)
+
+
 def _complete(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Runs to the end on uvloop."""
     import asyncio

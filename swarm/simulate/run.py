@@ -1,11 +1,11 @@
 """Runs a scenario from beginning to end."""
 
 import gc
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TextIO
+from uuid import UUID
 
 from foundation.identity import NodeId
 from swarm.messages import Message
@@ -24,8 +24,8 @@ _STEP_SECONDS = 1.0
 
 def simulate(
     scenario: Scenario, progress: Progress | None = None, trace: TextIO | None = None
-) -> tuple[World, dict[str, Any]]:
-    """The world as it is at the end, and what was measured. `trace` gets one line for each message delivered."""
+) -> tuple[World, list[UUID], dict[str, Any]]:
+    """The world at the end, its producers, and what was measured. `trace` gets one line for each message delivered."""
     began = time.process_time()
     world = World(scenario)
     course = Course(world)
@@ -53,7 +53,7 @@ def simulate(
     result["scenario"] = asdict(scenario)
     result["events"] = world.events.done
     result["cpu_seconds"] = round(time.process_time() - began, 2)
-    return world, result
+    return world, course.producers, result
 
 
 def _tracer(world: World, trace: TextIO) -> Callable[[Host, Host, Message], None]:
@@ -69,8 +69,3 @@ def _short(node: NodeId) -> str:
 
 def _served(world: World) -> int:
     return sum(feed.viewers for feed in world.feeding.all())
-
-
-def digest(text: str) -> str:
-    """Of a trace: two runs of one seed have the same."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -68,6 +68,7 @@ SCENARIOS = {
         Scenario("random"),
         Scenario("herd", doors=10),
         Scenario("full", viewers=80_000),
+        Scenario("full-herd", viewers=80_000, doors=10),
         _ZIPF,
         _ZIPF.with_changes({"name": "zipf-large", "nodes": 10_000}),
         _ZIPF.with_changes({"name": "quiet", "churn": 0.0, "watch_seconds": 0.0}),
