@@ -49,6 +49,7 @@ def requests() -> list[list[Any]]:
         [target, 8],
         [target, 20],
         [lease(2).record, 8],
+        [b"a question"],
     ]
     return [[0, b"12345678", MY_ID, b"", number, each] for number, each in enumerate(arguments)]
 
@@ -61,6 +62,7 @@ def results() -> dict[str, list[Any]]:
         "find_node": [[], [contact]],
         "find_value": [[lease(2).record], [contact]],
         "store": [0, lease(2).record, [contact]],
+        "ask": [b"an answer"],
     }
 
 
@@ -100,6 +102,7 @@ def test_every_field_of_every_answer_at_every_extreme(duel: Any) -> None:
             "find_node": lambda: overlay.find(peer, bytes(20), False, 20),
             "find_value": lambda: overlay.find(peer, bytes(20), True, 20),
             "store": lambda: overlay.store(peer, lease(2).record),
+            "ask": lambda: overlay.ask(peer, b"a question"),
         }
         while any(bad.values()):
             async with asyncio.timeout(10):
@@ -127,7 +130,7 @@ def test_every_retry_at_every_extreme(duel: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-@given(messages=st.lists(anything, min_size=1, max_size=8), method=st.integers(0, 5))
+@given(messages=st.lists(anything, min_size=1, max_size=8), method=st.integers(0, 6))
 @settings(deadline=None, max_examples=30)
 def test_any_message_and_any_arguments_leave_the_node_alive(kind: str, messages: list[Any], method: int) -> None:
     async def story(duel: Duel) -> None:
