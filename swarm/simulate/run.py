@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any, TextIO
 from uuid import UUID
 
-from foundation.identity import NodeId
 from swarm.messages import Message
 from swarm.simulate.course import Course
 from swarm.simulate.host import Host
 from swarm.simulate.measures import measure, open_window
 from swarm.simulate.scenario import Scenario
+from swarm.simulate.trace import line
 from swarm.simulate.world import START, World
 
 Progress = Callable[[float, int, int], None]
@@ -58,13 +58,9 @@ def simulate(
 
 def _tracer(world: World, trace: TextIO) -> Callable[[Host, Host, Message], None]:
     def write(sender: Host, receiver: Host, message: Message) -> None:
-        trace.write(f"{world.events.now:.6f} {_short(sender.id)} {_short(receiver.id)} {message}\n")
+        trace.write(line(world.events.now, sender.id, receiver.id, message))
 
     return write
-
-
-def _short(node: NodeId) -> str:
-    return node[:4].hex()
 
 
 def _served(world: World) -> int:

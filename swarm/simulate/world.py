@@ -4,6 +4,7 @@ import functools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 from foundation.errors import LocalError, RemoteError
@@ -236,8 +237,8 @@ def _record_bytes(region: str) -> int:
 def _record(number: int, region: str) -> NodeRecord:
     """Unsigned, which saves the time; as long as a signed one."""
     public = number.to_bytes(32, "big")
-    return NodeRecord(
+    record = NodeRecord(
         _SWARM, public, ((f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}", 7400),), public,
         f"https://node-{number:05}.example.net", region, "swarmd 0.1.0",
-        encoded=b"record %d " % number + bytes(_record_bytes(region) - len(b"record %d " % number)),
     )  # fmt: skip
+    return replace(record, encoded=record.node.ljust(_record_bytes(region), b"\0"))
