@@ -43,7 +43,7 @@ class Config:
 
     read_only: bool = False
     """For a node that others cannot reach, as behind a NAT without a mapped port: it finds and announces producers, but
-    answers no node of the DHT, so that none counts on it."""
+    answers no node of the DHT and offers no room, so that none counts on it."""
 
     contacts_per_subnet: int = limits.subnet_contacts_max
     """Nodes in one public /24 (IPv6: /48) that this one knows at most, so that nobody surrounds it from one network;

@@ -119,6 +119,7 @@ class Node:
             capabilities=SignedCapabilities(self._key, self._swarm, time.time),
             sample=self._sample,
             others=lambda: self._directory.contacts,
+            reachable=not self.config.read_only,
         )
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
         self._parts.push_async_callback(self._relaying.close)

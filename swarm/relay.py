@@ -58,8 +58,10 @@ class RelayTree:
         capabilities: Capabilities,
         sample: Callable[[int], list[Contact]] = lambda count: [],
         others: Callable[[], int] = lambda: 0,
+        reachable: bool = True,
     ) -> None:
         self._state = RelayState(me, policy, rng, read_record, capabilities, sample, others)
+        self._state.reachable = reachable
         self._delegation = Delegation(self._state)
         self._reports = Reports(self._state, self._delegation)
         self._downstream = Downstream(self._state, self._delegation, self._reports)

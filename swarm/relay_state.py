@@ -45,6 +45,8 @@ class RelayState:
     viewer_count: int = 0
     child_count: int = 0
     measured: Measured | None = None
+    reachable: bool = True
+    """Whether others can come here: a node that nobody can dial tells nobody to send viewers or relays."""
 
     @property
     def node(self) -> NodeId:

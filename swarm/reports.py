@@ -62,8 +62,8 @@ class Reports:
         return Report(
             carriage.request,
             carriage.producer,
-            relay_room=state.policy.room(state.load, for_relay=True),
-            viewer_room=state.policy.room(state.load, for_relay=False),
+            relay_room=state.policy.room(state.load, for_relay=True) if state.reachable else 0,
+            viewer_room=state.policy.room(state.load, for_relay=False) if state.reachable else 0,
             size=1 + sum(child.size for child in carriage.children.values()),
             candidates=self._delegation.reported(carriage),
         )

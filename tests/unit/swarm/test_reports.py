@@ -26,6 +26,13 @@ def test_the_first_report_confirms_the_bond_at_once() -> None:
     assert (report.request, report.size, report.relay_room, report.viewer_room) == (request, 1, 4, 3)
 
 
+def test_a_node_that_nobody_can_reach_has_room_for_nobody_but_its_own(relay: Core) -> None:
+    relay.tree._state.reachable = False
+    relay.want(viewer="w")
+    relay.advance(limits.report_keepalive_seconds)
+    assert {(report.relay_room, report.viewer_room) for report in _reports(relay)} == {(0, 0)}
+
+
 def test_without_news_a_report_is_sent_now_and_then(relay: Core) -> None:
     relay.advance(10 * limits.report_keepalive_seconds)
     assert len(_reports(relay)) == 10
