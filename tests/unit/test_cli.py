@@ -11,8 +11,10 @@ import pytest
 
 import cli
 from foundation.errors import NoSuchProducer, RemoteError
+from swarm.capacity import saved_packets_per_second
 from swarm.client.api import NodeApi
 from swarm.config import Config
+from swarm.machine import describe_machine
 
 PRODUCER = UUID("123e4567-e89b-42d3-a456-426614174000")
 TREE = {
@@ -90,6 +92,25 @@ def test_options_of_the_directory_reach_the_configuration(swarmd: Swarmd, starte
     assert started == [Config(read_only=True, contacts_per_subnet=0)]
 
 
+def test_options_of_placement_reach_the_configuration(swarmd: Swarmd, started: list[Config]) -> None:
+    options = "--max-packets-per-second 1 --max-mbps 0 --max-cpu-percent 3 --max-lag-ms 4 --policy p.py"
+    assert swarmd("run", *options.split())[0] == 0
+    assert started == [
+        Config(max_packets_per_second=1, max_mbps=0, max_cpu_percent=3, max_lag_ms=4, policy="p.py"),
+    ]
+
+
+def test_a_saved_bench_is_where_run_finds_it(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = {"packets_per_second_per_core": 123_456, "machine": describe_machine()}
+
+    async def run_bench(**_: object) -> dict[str, Any]:
+        return found
+
+    monkeypatch.setattr("swarm.bench.run.run_bench", run_bench)
+    assert swarmd("bench", "--json", "--save", tmp_path)[0] == 0
+    assert saved_packets_per_second(str(tmp_path)) == 123_456
+
+
 def test_options_are_read_from_the_environment(
     swarmd: Swarmd, started: list[Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +172,7 @@ def test_several_workers_are_supervised(
         (["--join", ""], ["--join"]),
         (["--listen", "0.0.0.0"], ["--swarm-key-file", "--open-swarm"]),
         (["--max-consumers", "0"], ["--max-consumers"]),
+        (["--max-mbps", "-1"], ["--max-mbps", "0 for none"]),
         (["--max-consumers", "many"], ["--max-consumers", "many", "swarmd run --help"]),
         (["--workers", "0"], ["--workers"]),
         (["--workers", "3", "--listen", "127.0.0.1:65534"], ["--workers", "65536"]),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from foundation import limits
 from foundation.errors import ConfigError
+from foundation.tasks import TaskScope
 from media.port import PortCounters
 from swarm.capacity import Capacity
 from swarm.config import Config
@@ -67,17 +69,15 @@ def test_everything_described_is_json_and_rounded() -> None:
     assert shown["room"] == {"viewers": 0, "relays": 0}
 
 
-async def test_a_watch_reads_counters_and_clocks() -> None:
-    counters, seen = PortCounters(), asyncio.Queue[Measured](10)
-    meter = LoadMeter(Capacity(packets_per_second=1000))
-    task = asyncio.get_running_loop().create_task(
-        watch_load(meter, counters, lambda: 5, lambda measured, now: seen.put_nowait(measured))
-    )
+async def test_a_watch_reads_counters_and_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "load_sample_seconds", 2 * limits.load_sample_seconds_min)
+    counters, seen = PortCounters(), asyncio.Queue[Measured](100)
+    meter, scope = LoadMeter(Capacity(packets_per_second=1000)), TaskScope("test", 1)
+    scope.spawn(watch_load(meter, counters, lambda: 5, lambda measured, now: seen.put_nowait(measured)), "watch")
     assert (await seen.get()).packets_per_second == 0
     counters.sent += 500
     measured = await seen.get()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await scope.close()
     assert measured.packets_per_second > 0
     assert measured.cpu > 0
 

@@ -1,5 +1,6 @@
 """A user's own placement policy, read from a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,8 +123,6 @@ def test_the_example_serves_the_askers_region_first_and_keeps_half_for_relays() 
     assert policy.room(Load(50, 0), for_relay=True) == 50
 
     def carrier(number: int, rank: int, room: int, region: str) -> Candidate:
-        from dataclasses import replace
-
         return Candidate(replace(record(number), region=region), rank, room, room)
 
     far, near, full = carrier(1, 1, 9, "us"), carrier(2, 3, 1, "eu"), carrier(3, 1, 0, "eu")

@@ -124,3 +124,28 @@ async def test_the_environment_sets_nothing_a_second_time(
     swarmd("print([n for n in os.environ if 'SWARMD_' in n], file=sys.stderr, flush=True); serve(); time.sleep(60)")
     assert await run_workers(FREE, 1, "info", Said("workers")) == 0
     assert capfd.readouterr().err == "worker 1: []\n"
+
+
+async def test_a_hangup_reaches_every_worker(swarmd: Swarmd, tmp_path: Path) -> None:
+    swarmd(
+        "import signal\n"
+        f"signal.signal(signal.SIGHUP, lambda *_: open({str(tmp_path)!r} + '/' + str(os.getpid()), 'w').close())\n"
+        "serve()\n"
+        "while True: time.sleep(60)\n"
+    )
+
+    class HangingUp(Said):
+        def __call__(self, line: str) -> None:
+            self.append(line)
+            if line.startswith("workers"):
+                os.kill(os.getpid(), signal.SIGHUP)
+                asyncio.get_running_loop().call_later(0.02, self._stop_when_all_heard)
+
+        def _stop_when_all_heard(self) -> None:
+            if sum(path.name.isdigit() for path in tmp_path.iterdir()) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                asyncio.get_running_loop().call_later(0.02, self._stop_when_all_heard)
+
+    async with asyncio.timeout(30):
+        assert await run_workers(Config(listen="127.0.0.1:0", policy="mine.py"), 2, "info", HangingUp("never")) == 0
