@@ -289,7 +289,7 @@ def bench(seconds: float, viewers: int, save: str | None, as_json: bool) -> int:
     if save is not None:
         from swarm.capacity import save_capacity
 
-        save_capacity(save, result)
+        click.echo(f"saved  {save_capacity(save, result)}", err=True)
     _print(result, as_json, bench_view, result)
     return 0
 

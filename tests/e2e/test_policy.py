@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.nodes import NodeProcess, node
+from foundation.errors import SwarmFull
 from foundation.tasks import TaskScope
 from swarm.client.api import NodeApi
 from swarm.client.testpicture import TestPicture
@@ -57,6 +58,27 @@ async def test_hangup_replaces_the_policy_and_nobody_notices(tmp_path: Path, cap
     (complaint,) = capfd.readouterr().err.splitlines()
     assert "mine.py, line 1" in complaint
     assert "the old policy stays" in complaint
+
+
+async def test_a_node_at_its_limit_refuses_viewers_and_serves_on_those_it_has() -> None:
+    picture = TestPicture(320, 180, 15)
+    async with node("--max-consumers", "100", "--max-packets-per-second", "10") as server:
+        publisher, signalling = WhipPublisher.to_url(f"{server.url}/whip", video=picture)
+        async with publisher, WhepPlayer.of_url(f"{server.url}/whep/{signalling.producer_id}", audio=False) as player:
+            assert player.video is not None
+            viewer, scope = Viewer(player.video), TaskScope("test", 1)
+            scope.spawn(viewer.read(), "viewer")
+            async with asyncio.timeout(WAIT_SECONDS):
+                while (await NodeApi(server.url).node())["load"]["busy"] != ["packets"]:
+                    await viewer.goes_on(1)
+            assert await room_for_relays(server) == 0
+            late = WhepPlayer.of_url(f"{server.url}/whep/{signalling.producer_id}", audio=False)
+            with pytest.raises(SwarmFull):
+                await late.connect()
+            await late.close()
+            await viewer.goes_on()
+            await scope.close()
+    picture.stop()
 
 
 async def test_a_node_with_a_broken_policy_says_where_it_is_broken(tmp_path: Path) -> None:
