@@ -76,7 +76,7 @@ def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], C
     return click.option(*names, envvar=variable, show_envvar=True, **attributes)
 
 
-@commands.command(short_help="Run a node until SIGINT or SIGTERM.")
+@commands.command(short_help="Run a node until SIGINT, or SIGTERM and a drain.")
 @_setting("--listen", metavar="HOST:PORT", help="TCP for HTTP and UDP for the rest.  [default: 127.0.0.1:7400]")
 @_setting("--join", multiple=True, metavar="HOST:PORT", help="A node of the swarm to join; may be given again.")
 @_setting("--advertise", multiple=True, metavar="IP:PORT", help="Where others reach this node; may be given again.")
@@ -93,11 +93,16 @@ def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], C
 @_setting("--region", metavar="LABEL", help="Where the node is.")
 @_setting("--read-only", is_flag=True, default=None, help="Others cannot reach this node: it only asks.")
 @_setting("--contacts-per-subnet", type=int, metavar="N", help="Of one public network; 0: any number.  [default: 8]")
+@_setting("--drain-seconds", type=int, metavar="N", help="To hand over after SIGTERM.  [default: 10]")
 @_setting("--workers", type=int, default=1, metavar="N", help="Nodes, on ports counted up; one a core.  [default: 1]")
 @_setting("--log-level", type=click.Choice(LOG_LEVELS), default="warning", show_default=True, help="For stderr.")
 @_setting("--config", metavar="FILE", is_eager=True, callback=_read_file, help="A TOML file with the same options.")
 def run(log_level: str, config: str | None, workers: int, **options: Any) -> int:
-    """Run a node until SIGINT or SIGTERM. Without options it is one of its own, on 127.0.0.1:7400."""
+    """Run a node. Without options it is one of its own, on 127.0.0.1:7400.
+
+    SIGINT (Ctrl-C) ends it at once. SIGTERM drains it: relays and viewers are handed to other nodes, and it ends when
+    all have gone, at the latest after --drain-seconds; a second SIGTERM ends it at once.
+    """
     import logging
 
     from swarm.config import Config
@@ -127,14 +132,15 @@ async def _run(config: "Config") -> None:
     from swarm.hangup import on_hangup
     from swarm.invitation import invitation
     from swarm.node import Node
-    from swarm.stopping import stop_requested
+    from swarm.stopping import first_of, stop_or_drain_requested
 
-    async with stop_requested() as stopping, Node(config) as node:
+    async with stop_or_drain_requested() as stopping, Node(config) as node:
         collect_seldom()
+        stopping.drains(node.drain_by_signal)
         with on_hangup(lambda: _reload(node)) if config.policy is not None else nullcontext():
             for line in invitation(config, node.url):
                 click.echo(line)
-            await stopping.wait()
+            await first_of(stopping.at_once.wait(), node.wait_drained())
 
 
 def _reload(node: "Node") -> None:
@@ -261,6 +267,24 @@ async def _status(api: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     client = NodeApi(api)
     return await client.node(), await client.producers()
+
+
+@commands.command(short_help="Have a node leave the swarm without being missed.")
+@click.argument("url", default="http://127.0.0.1:7400", metavar="[URL]")
+@click.option("--seconds", type=click.FloatRange(min=0), metavar="N", help="At most.  [default: its --drain-seconds]")
+@click.option("--undo", is_flag=True, help="Take it back: the node stays.")
+@_json_option
+def drain(url: str, seconds: float | None, undo: bool, as_json: bool) -> None:
+    """Have the node at URL, on this machine, hand over its relays and viewers, and end.
+
+    It takes nothing new from now on. It ends when all have gone, at the latest after --seconds.
+    """
+    from swarm.client.api import NodeApi
+    from swarm.client.show import drain_view
+
+    node = NodeApi(url)
+    state = _complete(node.undrain() if undo else node.drain(seconds))
+    _print(state, as_json, drain_view, state)
 
 
 @commands.command(short_help="Run a swarm of four nodes on this machine.")

@@ -686,6 +686,12 @@ session_tasks_max = 4096
 withdraw_seconds_max = 1.0
 """How long a node that ends waits for its tombstones to be acknowledged; unheard, its leases run out by themselves."""
 
+drain_seconds_max = 86_400.0
+"""A node that drains for longer has forgotten that it does: by then its viewers have slept."""
+
+drain_goodbye_seconds = 1.5
+"""Of a drain's time, for closing what is still here: `withdraw_seconds_max` and a moment, so that it ends in time."""
+
 node_tasks_max = 16
 """A handful of chores that run as long as the node does."""
 

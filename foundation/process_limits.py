@@ -14,7 +14,7 @@ worker_start_seconds_max = 30.0
 """Until a worker says that it serves: 1 s on an idle machine, and all of them may start on one core."""
 
 worker_stop_seconds_max = 10.0
-"""For workers to end after SIGTERM, twice what a node takes at worst; then they are killed."""
+"""For workers to end after SIGINT, or beyond a drain, twice what a node takes at worst; then they are killed."""
 
 worker_stable_seconds = 60.0
 """A worker that served for this long and died had an accident, not a defect: its pauses begin anew."""

@@ -66,6 +66,9 @@ class Config:
     policy: str | None = None
     """A Python file with the placement policy to use instead of the default one (`docs/placement.md`)."""
 
+    drain_seconds: int = 10
+    """For handing over everything when the node is told to leave (SIGTERM), until it has ended; 0: it ends at once."""
+
     def __post_init__(self) -> None:
         host, _ = _host_port("--listen", self.listen)
         for address in self.join:
@@ -80,6 +83,8 @@ class Config:
                 raise ConfigError(f"--{name.replace('_', '-')} is {value}: give a limit, or 0 for none")
         if self.contacts_per_subnet < 0:
             raise ConfigError(f"--contacts-per-subnet is {self.contacts_per_subnet}: give 0 or more")
+        if not 0 <= self.drain_seconds <= limits.drain_seconds_max:
+            raise ConfigError(f"--drain-seconds is {self.drain_seconds}: give 0 to {limits.drain_seconds_max:.0f}")
         if not self.swarm or len(self.swarm) > 64:
             raise ConfigError("--swarm is a name of 1 to 64 characters")
         if not self.region.isprintable() or len(self.region.encode()) > limits.node_record_label_bytes_max:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from foundation import limits
@@ -86,6 +86,11 @@ class Links:
         self.record = self._greeter.me = record
         for link in tuple(self._up.values()):
             link.greet()
+
+    def urls(self, nodes: Collection[NodeId] | None = None) -> list[str]:
+        """Base URLs of peers whose link is up: of these nodes, or of all."""
+        links = (link for node, link in self._up.items() if nodes is None or node in nodes)
+        return [link.record.url for link in links if link.record is not None and link.record.url]
 
     def describe(self) -> list[dict[str, Any]]:
         """Each peer: id, address, url, and the round trip in milliseconds where we measure it."""

@@ -25,6 +25,7 @@ from media.sfu import Sfu
 from swarm.binding import bind, ip_versions
 from swarm.capability import SignedCapabilities
 from swarm.config import Config
+from swarm.draining import Draining
 from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
@@ -55,6 +56,7 @@ class Node:
         """Reads nothing and opens nothing yet."""
         self.config = config or Config()
         self._started_at = time.monotonic()
+        self._told_to_end = False
         self._scope = TaskScope("node", limits.node_tasks_max)
         self._embedded: list[Producer | Consumer] = []
         self._parts = AsyncExitStack()
@@ -125,6 +127,9 @@ class Node:
         self._parts.push_async_callback(self._relaying.close)
         self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)
         self._parts.push_async_callback(self._sessions.close)
+        self._draining = Draining(self._sessions.drain, self._sessions.undrain, self._nobody_left)
+        self._parts.callback(self._draining.close)
+        self._sessions.on_end = self._draining.look
         self._sfu.endpoint.on_datagram = self._directory.datagram_received
         self._sfu.endpoint.start()
         self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
@@ -143,6 +148,47 @@ class Node:
         for stream in self._embedded:
             await stream.close()
         await self._parts.aclose()
+
+    # --- leaving ---
+
+    def drain(self, seconds: float | None = None) -> dict[str, Any]:
+        """Begins to leave: takes nothing new, and hands on what is here; `wait_drained` returns when that is done, or
+        when `seconds` (as configured) are over but for the moment that `close` takes. What it comes to: `drain_state`.
+
+        Viewers whose player knows the WHEP `reconnect` event are sent to other nodes at once, others stay to the end.
+        """
+        self._draining.begin(self.config.drain_seconds if seconds is None else seconds)
+        return self.drain_state()
+
+    def undrain(self) -> dict[str, Any]:
+        """Takes a drain back that is not over: those who have left do not come back, others may come."""
+        self._draining.undo()
+        self._told_to_end = False
+        return self.drain_state()
+
+    def drain_by_signal(self) -> bool:
+        """The same for a program that was told to end; false when there is no time for it, or no patience left."""
+        if self._told_to_end or self.config.drain_seconds == 0:
+            return False
+        self._told_to_end = True
+        self.drain()
+        return True
+
+    def drain_state(self) -> dict[str, Any]:
+        """The body of `GET /api/v1/drain`."""
+        return {
+            "draining": self._draining.active,
+            "seconds_left": round(self._draining.seconds_left, 1),
+            "sessions": len(self._sessions),
+            "relays": self._relaying.tree.load.children,
+        }
+
+    async def wait_drained(self) -> None:
+        """Returns when a drain is over: the node is to be closed then."""
+        await self._draining.over.wait()
+
+    def _nobody_left(self) -> bool:
+        return len(self._sessions) == 0
 
     # --- who and where ---
 
@@ -237,6 +283,8 @@ class Node:
         return await self._sessions.end(session_id)
 
     def ready(self) -> str | None:
+        if self._draining.active:
+            return f"draining: this node leaves in {self._draining.seconds_left:.0f} s at the latest"
         if self.config.join and not self._directory.contacts:
             return "no node of the swarm has answered yet"
         return None

@@ -111,6 +111,12 @@ class Relaying:
         self.tree.replace_policy(policy, self._loop.time())
         self._pump()
 
+    def neighbours(self, producer: UUID | None) -> list[str]:
+        """Base URLs of other nodes: those that carry the producer, as far as this one knows, else any with a link."""
+        carriage = self.tree.carriage(producer) if producer is not None else None
+        carriers = [node for node in (carriage.parent, *carriage.children) if node is not None] if carriage else []
+        return self._links.urls(carriers) or self._links.urls()
+
     async def nodes(self, producer: UUID) -> tuple[TreeNode, ...]:
         """The relay tree of a producer, parents before children. Raises `NoSuchProducer` and `SwarmFull`."""
         self._refuse_when_closed()

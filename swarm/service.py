@@ -40,6 +40,15 @@ class NodeService(Protocol):
     def ready(self) -> str | None:
         """`None` when the node may take work, else why it may not."""
 
+    def drain(self, seconds: float | None = None) -> dict[str, Any]:
+        """Begins to leave the swarm, within `seconds` or as configured; gives what `drain_state` then says."""
+
+    def undrain(self) -> dict[str, Any]:
+        """Takes that back."""
+
+    def drain_state(self) -> dict[str, Any]:
+        """The body of `GET /api/v1/drain`."""
+
     def describe(self) -> dict[str, Any]:
         """The body of `GET /api/v1/node`."""
 

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -41,15 +42,21 @@ class Sessions:
         self._relaying = relaying
         self._directory = directory
         self._clients: dict[str, _Client] = {}
+        self._draining = False
+        self._turn = 0
+        self.on_end: Callable[[], None] = lambda: None
+        """A session has ended."""
         self._scope = TaskScope("sessions", limits.session_tasks_max)
         directory.on_superseded = self._superseded
 
     def __len__(self) -> int:
         return len(self._clients)
 
-    async def publish(self, text: str, producer_id: UUID | None) -> SessionAnswer:
+    async def publish(self, text: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken` and `SwarmFull`."""
         offer = parse_offer(text)
+        if self._draining:
+            return self._onward(producer_id)
         if producer_id is None:
             producer_id, epoch = self._directory.new_producer_id(), _epoch_now()
         else:
@@ -67,6 +74,8 @@ class Sessions:
     async def view(self, text: str, producer_id: UUID) -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer` and `SwarmFull`."""
         offer = parse_offer(text)
+        if self._draining:
+            return self._onward(producer_id)
         session_id = secrets.token_urlsafe(_token_bytes)
         outcome = await self._relaying.want(producer_id, session_id)
         match outcome:
@@ -90,6 +99,13 @@ class Sessions:
             return False
         client.session.close("its client ended it")
         return True
+
+    def drain(self) -> None:
+        """Whoever comes is sent to another node; whoever is here stays."""
+        self._draining = True
+
+    def undrain(self) -> None:
+        self._draining = False
 
     async def close(self) -> None:
         """Ends every session, and withdraws what is announced, as far as that goes in a moment."""
@@ -146,6 +162,7 @@ class Sessions:
         self._clients.pop(session_id, None)
         self._relaying.unproduced(producer_id)
         self._scope.spawn(self._directory.withdraw(producer_id), "withdraw")
+        self.on_end()
 
     def _superseded(self, lease: Lease) -> None:
         """Another node claims a producer of ours with a higher rank: two publishers were quick, and one must go."""
@@ -175,6 +192,15 @@ class Sessions:
     def _viewer_gone(self, session_id: str, producer_id: UUID, reason: str) -> None:
         self._clients.pop(session_id, None)
         self._relaying.release(producer_id, session_id)
+        self.on_end()
+
+    def _onward(self, producer_id: UUID | None) -> SentOn:
+        """While this node drains: the other carriers it knows, else other nodes, in turn. They know where room is."""
+        urls = self._relaying.neighbours(producer_id)
+        if not urls:
+            raise SwarmFull("This node is about to leave: ask another one.")
+        self._turn += 1
+        return SentOn(urls[self._turn % len(urls)])
 
     def _admit(self, producer_id: UUID, session: WebRtcSession, session_id: str | None = None) -> tuple[str, _Client]:
         session_id = session_id or secrets.token_urlsafe(_token_bytes)

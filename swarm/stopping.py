@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,21 +16,58 @@ async def stop_requested() -> AsyncIterator[asyncio.Event]:
     """An event that is set by the first SIGINT or SIGTERM; the second one has its usual effect, so that a shutdown
     which hangs can be cut short. Main thread only.
     """
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
+    async with _handled() as stopping:
+        yield stopping.at_once
 
-    def stop() -> None:
-        event.set()
-        restore()
+
+class Stopping:
+    """What the signals of a process ask for: the end `at_once`, or, from `drains` on, a drain before."""
+
+    def __init__(self) -> None:
+        self.at_once = asyncio.Event()
+        self.terminated = False
+        """Whether it was SIGTERM: someone may want a service to hand over what it does."""
+        self._drain: Callable[[], bool] = lambda: False
+
+    def drains(self, drain: Callable[[], bool]) -> None:
+        """From now on SIGTERM calls `drain`; where that is false, as when it drains already, it is the end."""
+        self._drain = drain
+
+    def took(self, number: int) -> bool:
+        """A signal has come; whether this is the end."""
+        self.terminated = number == signal.SIGTERM
+        if self.terminated and self._drain():
+            return False
+        self.at_once.set()
+        return True
+
+
+@asynccontextmanager
+async def stop_or_drain_requested() -> AsyncIterator[Stopping]:
+    """SIGTERM drains what can be drained, a second one ends it at once, and SIGINT does so from the beginning: who
+    presses Ctrl-C waits for it. Signals after the end was asked for have their usual effect. Main thread only.
+    """
+    async with _handled() as stopping:
+        yield stopping
+
+
+@asynccontextmanager
+async def _handled() -> AsyncIterator[Stopping]:
+    loop = asyncio.get_running_loop()
+    stopping = Stopping()
+
+    def took(number: int) -> None:
+        if stopping.took(number):
+            restore()
 
     def restore() -> None:
         for number in _signals:
             loop.remove_signal_handler(number)
 
     for number in _signals:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, took, number)
     try:
-        yield event
+        yield stopping
     finally:
         restore()
 

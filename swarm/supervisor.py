@@ -17,7 +17,7 @@ from swarm.capacity import with_saved
 from swarm.config import Config
 from swarm.hangup import on_hangup
 from swarm.invitation import invitation
-from swarm.stopping import stop_requested
+from swarm.stopping import first_of, stop_or_drain_requested
 from swarm.supervision import Failure, Kill, Start, Supervision
 from swarm.worker_options import check_workers, run_arguments, worker_config
 from swarm.worker_process import ERROR_PREFIX, WorkerProcess
@@ -30,19 +30,21 @@ Report = Callable[[str], object]
 
 
 async def run_workers(config: Config, workers: int, log_level: str, report: Report) -> int:
-    """Runs until SIGINT or SIGTERM (0), or until a worker cannot be kept alive (1). `report` gets what is for stdout.
+    """Runs until SIGINT, or SIGTERM and a drain of all workers (0), or until one of them cannot be kept alive (1).
+    `report` gets what is for stdout.
 
     Raises `ConfigError` for options that do not fit together, and when a worker cannot be started in the first place.
     """
     check_workers(config, workers)
     config = with_saved(config)
     supervisor = _Supervisor(config, workers, log_level, report)
-    async with stop_requested() as stopping:
+    async with stop_or_drain_requested() as stopping:
+        stopping.drains(supervisor.drain)
         try:
             with on_hangup(supervisor.hang_up) if config.policy is not None else nullcontext():
-                failure = await supervisor.run(stopping)
+                failure = await supervisor.run(stopping.at_once)
         finally:
-            await supervisor.end()
+            await supervisor.end(stopping.at_once)
     if failure is None:
         return 0
     text = f"worker {failure.worker + 1}: {failure.reason}"
@@ -81,9 +83,17 @@ class _Supervisor:
         self._processes: dict[int, WorkerProcess] = {}
         self._urls: dict[int, str] = {}
         self._invited = False
+        self._leaving = asyncio.Event()
+
+    def drain(self) -> bool:
+        """All workers are to hand over what they do; false when they do already, or are given no time for it."""
+        if self._leaving.is_set() or not self._config.drain_seconds:
+            return False
+        self._leaving.set()
+        return True
 
     async def run(self, stopping: asyncio.Event) -> Failure | None:
-        """Until the event, or a failure. Processes are left running: `end` ends them."""
+        """Until the event, a drain or a failure. Processes are left running: `end` ends them."""
         loop = asyncio.get_running_loop()
         self._scope.spawn(self._wait(stopping), "stop")
         self._core.begin(loop.time())
@@ -105,22 +115,26 @@ class _Supervisor:
         for worker in self._urls.keys() & self._processes.keys():
             self._processes[worker].send(signal.SIGHUP)
 
-    async def end(self) -> None:
-        """Asks all to end, and insists after a while."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    async def end(self, at_once: asyncio.Event) -> None:
+        """Asks all to end, and insists after a while; a drain has its time before that, unless the event cuts it."""
+        steps = [(signal.SIGINT, limits.worker_stop_seconds_max), (signal.SIGKILL, limits.worker_stop_seconds_max)]
+        if self._leaving.is_set() and not at_once.is_set():
+            steps.insert(0, (signal.SIGTERM, self._config.drain_seconds + limits.worker_stop_seconds_max))
+        for number, seconds in steps:
             for process in self._processes.values():
-                process.send(number)
-            try:
-                async with asyncio.timeout(limits.worker_stop_seconds_max):
-                    await asyncio.gather(*(process.ended() for process in self._processes.values()))
+                process.send(number if process.serving or number == signal.SIGKILL else signal.SIGTERM)
+            cut = [] if number != signal.SIGTERM else [at_once.wait()]
+            if await first_of(self._all_ended(), *cut, seconds=seconds) and not (cut and at_once.is_set()):
                 break
-            except TimeoutError:
-                logger.warning("some workers do not end: they are killed")
+            logger.warning("some workers do not end: they are told again")
         # What they said last is still passed on; the stopped loop above takes no more events, which the queue holds.
         await self._scope.finish(1.0)
 
+    async def _all_ended(self) -> None:
+        await asyncio.gather(*(process.ended() for process in self._processes.values()))
+
     async def _wait(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
+        await first_of(stopping.wait(), self._leaving.wait())
         await self._events.put(_Stopped())
 
     async def _act(self, action: Start | Kill) -> None:
@@ -143,10 +157,9 @@ class _Supervisor:
         complaints: list[str] = []
         reading = TaskScope(f"worker {worker + 1}", 1)
         reading.spawn(self._pass_on(worker, process, complaints), "stderr")
-        serving = False
         async for line in process.output():
-            if not serving and (match := _url.search(line)):
-                serving = True
+            if not process.serving and (match := _url.search(line)):
+                process.serving = True
                 await self._events.put(_Ready(worker, match.group(1)))
         how = await process.ended()
         await reading.finish(limits.worker_stop_seconds_max)

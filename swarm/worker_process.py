@@ -16,6 +16,8 @@ class WorkerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.serving = False
+        """Whether it has said where it serves: until then SIGTERM ends it at once and in silence."""
 
     @classmethod
     async def start(cls, arguments: Sequence[str]) -> "WorkerProcess":

@@ -1,4 +1,4 @@
-"""Node processes under measurement: started on free loopback ports, ended with SIGTERM."""
+"""Node processes under measurement: started on free loopback ports, ended with SIGINT: nobody waits for a drain."""
 
 import asyncio
 import re
@@ -69,7 +69,7 @@ async def node(*options: str) -> AsyncIterator[NodeProcess]:
 async def end(process: asyncio.subprocess.Process) -> None:
     """Asks a process to end, insists after a while, and waits until it has."""
     if process.returncode is None:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         try:
             async with asyncio.timeout(limits.worker_stop_seconds_max):
                 await process.communicate()

@@ -38,10 +38,21 @@ class NodeApi:
         """The relay tree of a producer, from its owner down. Raises `NoSuchProducer`."""
         return await self._get(f"producers/{producer_id}/tree")
 
+    async def drain(self, seconds: float | None = None) -> dict[str, Any]:
+        """Has the node leave, within `seconds` or as it is configured."""
+        return await self._ask("POST", "drain", {} if seconds is None else {"seconds": seconds})
+
+    async def undrain(self) -> dict[str, Any]:
+        """Takes that back."""
+        return await self._ask("DELETE", "drain")
+
     async def _get(self, path: str) -> dict[str, Any]:
+        return await self._ask("GET", path)
+
+    async def _ask(self, method: str, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
         url = self._base / "api/v1" / path
-        status, body = await _fetch(url)
-        if status != 200:
+        status, body = await _fetch(method, url, sent)
+        if status not in (200, 202):
             title = problem_title(body) or f"{url} answered {status}"
             raise (NoSuchProducer if status in (404, 409) else RemoteError)(title)
         try:
@@ -53,10 +64,10 @@ class NodeApi:
         return value
 
 
-async def _fetch(url: URL) -> tuple[int, str]:
+async def _fetch(method: str, url: URL, sent: dict[str, Any] | None) -> tuple[int, str]:
     timeout = aiohttp.ClientTimeout(total=limits.http_seconds_max)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as response:
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.request(method, url, json=sent) as response:
             body = await read_bounded(response, limits.api_bytes_max)
             return response.status, body.decode("utf-8", "replace")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:

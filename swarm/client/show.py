@@ -66,6 +66,14 @@ def _load(load: dict[str, Any]) -> str:
     )
 
 
+def drain_view(state: dict[str, Any]) -> RenderableType:
+    """`/api/v1/drain`."""
+    if not state.get("draining"):
+        return Text("the node stays")
+    left = f"{state.get('sessions', 0)} sessions, {state.get('relays', 0)} relays"
+    return Text(f"the node ends within {state.get('seconds_left', 0):.0f} s; still here: {left}")
+
+
 def _grow(parent: Tree, carrier: dict[str, Any], role: str, names: Mapping[str, str]) -> None:
     viewers = carrier.get("viewers", 0)
     name = names.get(str(carrier.get("node"))) or _short(carrier.get("node"))

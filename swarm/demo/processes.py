@@ -73,7 +73,7 @@ class Program:
     async def stop(self) -> None:
         """Asks it to end, insists after a while, and waits until it has."""
         if self.running:
-            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGINT)
             try:
                 async with asyncio.timeout(limits.demo_stop_seconds_max):
                     await self._process.communicate()

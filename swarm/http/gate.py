@@ -30,11 +30,16 @@ def refusal(peername: object, host: str) -> Problem | None:
     return None
 
 
+def peer_refusal(request: web.BaseRequest) -> Problem | None:
+    """`refusal` for whoever sent this request."""
+    peername = request.transport.get_extra_info("peername") if request.transport else None
+    return refusal(peername, request.headers.get("Host", ""))
+
+
 @web.middleware
 async def loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The middleware of a node that is not open to all."""
-    peername = request.transport.get_extra_info("peername") if request.transport else None
-    problem = refusal(peername, request.headers.get("Host", ""))
+    problem = peer_refusal(request)
     if problem:
         raise Refusal(problem)
     return await handler(request)

@@ -265,6 +265,23 @@ def test_a_lookup_names_the_owner(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatc
     assert "cc" * 20 in out
 
 
+def test_a_node_is_told_to_leave_and_told_to_stay(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"draining": True, "seconds_left": 10.0, "sessions": 2, "relays": 1}
+    answering(monkeypatch, "drain", state)
+    answering(monkeypatch, "undrain", {**state, "draining": False})
+    code, out, err = swarmd("drain", "http://127.0.0.1:1", "--seconds", "10")
+    assert (code, err) == (0, "")
+    assert "10 s" in out
+    assert "2 sessions" in out
+    assert json.loads(swarmd("drain", "--json")[1]) == state
+    assert "stays" in swarmd("drain", "--undo")[1]
+
+
+def test_who_may_not_drain_a_node_is_told_so(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, "drain", RemoteError("from its own machine"))
+    assert_one_line(swarmd("drain"), 1, "from its own machine")
+
+
 def test_status_shows_the_node_and_what_it_carries(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch) -> None:
     track = {"kind": "video", "codec": "VP8"}
     peer = {"id": "bb" * 20, "address": "127.0.0.1:2", "url": "http://127.0.0.1:2", "rtt_ms": 0.25}

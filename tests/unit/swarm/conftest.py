@@ -25,6 +25,7 @@ class FakeService:
         self.lookup: dict[str, Any] | Exception = {"id": str(PRODUCER)}
         self.not_ready: str | None = None
         self.sessions = {SESSION: "etag-1"}
+        self.drains: list[float | str | None] = []
         self.offers: list[tuple[str, str, UUID | None]] = []
 
     def _offered(self, how: str, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
@@ -47,6 +48,17 @@ class FakeService:
 
     def ready(self) -> str | None:
         return self.not_ready
+
+    def drain(self, seconds: float | None = None) -> dict[str, Any]:
+        self.drains.append(seconds)
+        return {**self.drain_state(), "draining": True}
+
+    def undrain(self) -> dict[str, Any]:
+        self.drains.append("undo")
+        return self.drain_state()
+
+    def drain_state(self) -> dict[str, Any]:
+        return {"draining": False, "seconds_left": 0.0, "sessions": 1, "relays": 0}
 
     def describe(self) -> dict[str, Any]:
         return {"id": "ab" * 20}

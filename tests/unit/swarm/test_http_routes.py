@@ -30,6 +30,7 @@ ALLOWED: dict[str, dict[str, int]] = {
     "/api/v1/producers": READ,
     f"/api/v1/producers/{PRODUCER}": READ,
     f"/api/v1/producers/{PRODUCER}/tree": READ,
+    "/api/v1/drain": {**READ, "POST": 415, "DELETE": 200},
     "/api/v1/openapi.json": READ,
 }
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from swarm.stopping import first_of, stop_requested
+from swarm.stopping import first_of, stop_or_drain_requested, stop_requested
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -27,6 +27,37 @@ async def test_handlers_are_removed_at_the_end() -> None:
     async with stop_requested():
         pass
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_a_program_that_drains_does_so_at_the_first_sigterm_and_ends_at_the_second() -> None:
+    drains = iter((True, False))
+    async with stop_or_drain_requested() as stopping:
+        drained = asyncio.Event()
+
+        def drain() -> bool:
+            drained.set()
+            return next(drains)
+
+        stopping.drains(drain)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await drained.wait()
+        assert not stopping.at_once.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stopping.at_once.wait()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_ctrl_c_waits_for_no_drain() -> None:
+    async with stop_or_drain_requested() as stopping:
+        stopping.drains(lambda: True)
+        os.kill(os.getpid(), signal.SIGINT)
+        await stopping.at_once.wait()
+
+
+async def test_a_program_that_does_not_drain_yet_ends_at_sigterm() -> None:
+    async with stop_or_drain_requested() as stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stopping.at_once.wait()
 
 
 async def test_the_first_that_is_done_ends_the_wait_and_the_others() -> None:

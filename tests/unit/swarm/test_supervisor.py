@@ -23,7 +23,8 @@ FREE = Config(listen="127.0.0.1:0")
 def swarmd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Swarmd:
     """Replaces `python -P -m cli` by a Python program that is in `work`, and may use `serve()`."""
     begin = (
-        "import os, sys, time\n"
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
         "first = '--join' not in ' '.join(sys.argv)\n"
         "def serve():\n"
         "    print('publish  http://127.0.0.1:' + str(1000 + os.getpid() % 9000) + '/x', flush=True)\n"
@@ -112,9 +113,9 @@ async def test_a_line_without_end_is_passed_on_in_pieces(swarmd: Swarmd, capfd: 
 
 async def test_workers_that_do_not_listen_are_killed(swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "worker_stop_seconds_max", 0.2)
-    swarmd("import signal; signal.signal(15, signal.SIG_IGN); serve(); time.sleep(60)")
+    swarmd("for number in (2, 15): signal.signal(number, signal.SIG_IGN)\nserve(); time.sleep(60)")
     async with asyncio.timeout(10):
-        assert await run_workers(FREE, 2, "info", Said("workers")) == 0
+        assert await run_workers(Config(listen="127.0.0.1:0", drain_seconds=0), 2, "info", Said("workers")) == 0
 
 
 async def test_the_environment_sets_nothing_a_second_time(
@@ -149,3 +150,29 @@ async def test_a_hangup_reaches_every_worker(swarmd: Swarmd, tmp_path: Path) -> 
 
     async with asyncio.timeout(30):
         assert await run_workers(Config(listen="127.0.0.1:0", policy="mine.py"), 2, "info", HangingUp("never")) == 0
+
+
+async def test_sigterm_gives_workers_their_time_to_drain_and_a_second_one_takes_it(
+    swarmd: Swarmd, tmp_path: Path
+) -> None:
+    note = tmp_path / "told"
+    swarmd(
+        f"def told(number, frame):\n    open({str(note)!r}, 'a').write(str(number) + ' ')\n"
+        "    print('told', flush=True)\n    number == signal.SIGINT and os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, told)\nsignal.signal(signal.SIGINT, told)\nserve()\n"
+        "while True: time.sleep(60)"
+    )
+    config = Config(listen="127.0.0.1:0", drain_seconds=600)
+    running = asyncio.ensure_future(run_workers(config, 1, "info", Said("workers")))
+    async with asyncio.timeout(30):
+        while not note.exists():
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await running == 0
+    assert note.read_text() == f"{signal.SIGTERM.value} {signal.SIGINT.value} "
+
+
+async def test_workers_without_time_to_drain_end_at_once(swarmd: Swarmd) -> None:
+    swarmd("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nserve()\nwhile True: time.sleep(60)")
+    async with asyncio.timeout(30):
+        assert await run_workers(Config(listen="127.0.0.1:0", drain_seconds=0), 1, "info", Said("workers")) == 0
