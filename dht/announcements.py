@@ -5,7 +5,7 @@ lease does: that one is renewed as often as a producer's would be.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -28,7 +28,7 @@ _jitter = 0.2
 """Either way, so that the rounds of many producers do not stay in step."""
 
 _retry_seconds = 1.0
-"""When a round could not be started."""
+"""When a round could not be started, or is to come soon."""
 
 
 @dataclass(slots=True)
@@ -90,6 +90,12 @@ class Announcements:
         """The round could not be started, or was refused: it is due again in a second."""
         if (own := self._rounds_of(producer_id)) is not None:
             own.due = now + _retry_seconds
+
+    def hasten(self, now: float, meant: Callable[[bytes], bool]) -> None:
+        """The rounds of those leases whose keys are meant begin within a second."""
+        for own in self._rounds():
+            if meant(own.lease.key):
+                own.due = min(own.due, now + _retry_seconds)
 
     def outrank(self, seq: int) -> None:
         """Somebody holds a lease of ours with this seq, from before a restart or a step of the clock: go above it."""

@@ -82,6 +82,7 @@ class Directory:
         self._overlay.router.subnet_max = subnet_max
         self._overlay.ip_versions = ip_versions
         self._overlay.on_stored = self._forget_location
+        self._overlay.on_contact = self._met
         self.id = self._overlay.id
         self.lookup_seconds = Histogram(LOOKUP_SECONDS_BOUNDS)
         """How long lookups took, those of node leases included, but not what was known without one."""
@@ -350,6 +351,12 @@ class Directory:
             return 0
         await round_.enough.wait()
         return len(round_.acknowledged)
+
+    def _met(self) -> None:
+        """Somebody new is there to hold what we announced when we were alone, or nearly."""
+        if len(self._announcements):
+            self._announcements.hasten(self._loop.time(), self._spreading.held_by_few)
+            self._arm()
 
     def _still_meant(self, lease: Lease) -> bool:
         return lease.tombstone or self._announcements.current(lease.producer_id) is lease

@@ -105,6 +105,7 @@ class Overlay(Calls):
         super().__init__(own_id, swarm, send, loop=loop, wall_clock=wall_clock, rng=rng, swarm_keys=swarm_keys)
         self.router = Table(self, BUCKET_SIZE, self.source_node)
         self.on_stored: Callable[[bytes], None] = lambda key: None
+        self.on_contact: Callable[[], None] = lambda: None
         self.on_ask: Callable[[NodeId, bytes], bytes | None] = lambda node, payload: None
         self.lost: dict[Address, None] = {}
         self.ip_versions: Collection[int] = (4, 6)
@@ -272,6 +273,7 @@ class Overlay(Calls):
             self.counters["contacts_crowded"] += 1
         elif self.router.wants(peer.id):
             self.router.add_contact(Contact(peer.id, peer.address, self._loop.time(), public))
+            self.on_contact()
 
     def _heard(self, contact: Contact, address: Address) -> None:
         """A contact keeps its address for as long as it answers there; whoever else shows its id must wait."""

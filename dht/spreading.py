@@ -1,8 +1,9 @@
 """The shell of a round: one lease, stored with the nodes nearest to its key.
 
-The holders of the last lookup are used again: a round then takes one round trip. Every third round they are asked as
-well whom they know near to the key, as a lookup would ask them; when they name somebody nearer, or too few acknowledge,
-a full lookup goes on from there. Nobody waits for the dead, who are just no longer asked.
+The holders of the last lookup are used again: a round then takes one round trip. Every third round, and while they are
+too few, they are asked as well whom they know near to the key, as a lookup would ask them; when they name somebody
+nearer, or too few acknowledge, a full lookup goes on from there. Nobody waits for the dead, who are just no longer
+asked.
 """
 
 import asyncio
@@ -68,6 +69,11 @@ class Spreading:
         self._still_meant = still_meant
         self._holders: dict[bytes, _Holders] = {}
 
+    def held_by_few(self, key: bytes) -> bool:
+        """Whether fewer nodes were there for the last round than should hold the lease."""
+        holders = self._holders.get(key)
+        return holders is None or len(holders.peers) < REPLICAS
+
     async def run(self, round_: Round) -> None:
         """Stores the lease; ends when every node asked has answered, or will not."""
         try:
@@ -92,7 +98,8 @@ class Spreading:
 
     async def _store_again(self, round_: Round, known: _Holders) -> None:
         known.rounds += 1
-        looks = round_.changed or round_.lease.bound or known.rounds % _rounds_per_lookup == 0
+        few = len(known.peers) < REPLICAS
+        looks = few or round_.changed or round_.lease.bound or known.rounds % _rounds_per_lookup == 0
         self._keep_if_near(round_.lease, known.peers)
         self._store(round_, known.peers, REPLICAS if looks else 0)
         needed = min(_enough_to_stay, len(known.peers))

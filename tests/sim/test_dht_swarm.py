@@ -123,6 +123,21 @@ def test_a_single_node_finds_what_it_announces() -> None:
     play(story)
 
 
+def test_what_was_announced_by_a_node_alone_is_found_by_all_who_come_later() -> None:
+    async def story(swarm: Swarm) -> None:
+        first = swarm.add()
+        announcements = [swarm.announcement(first) for _ in range(8)]
+        for announcement in announcements:
+            await swarm.nodes[first].announce(announcement)
+        others = [swarm.add() for _ in range(30)]
+        await asyncio.gather(*(swarm.nodes[other].bootstrap([first]) for other in others))
+        await asyncio.sleep(2)
+        for announcement in announcements:
+            assert None not in await everybody_finds(swarm, announcement.producer_id, others)
+
+    play(story)
+
+
 def test_a_node_that_was_alone_learns_of_who_joins_through_it() -> None:
     async def story(swarm: Swarm) -> None:
         first, second = await swarm.grow(2)
