@@ -586,6 +586,60 @@ failovers_max = 3
 parent_stable_seconds = 10.0
 """A parent kept for this long was no part of a flapping chain."""
 
+lost_parents_remembered_max = 8
+"""Parents lost in a row, asked last: each was there for less than `parent_stable_seconds`."""
+
+failover_width = 2
+"""Backups an orphan asks at a time: of two, one at least lives, but for one in eleven when 30% die at once."""
+
+failover_patience_seconds = 0.4
+"""Until an orphan asks the next one beside a carrier that has not answered: two round trips around the world."""
+
+failover_pause_seconds = 0.5
+"""Before an orphan that found nobody begins its second round, or one that lost its new parent too its first."""
+
+rounds_with_children_max = 2
+"""After which an orphan that the living owner refused lets its children go, and takes any place as a leaf."""
+
+owner_absent_seconds_max = 30.0
+"""An orphan without an owner waits this long for the publisher to come back: an encoder restarts in ten."""
+
+owner_lookup_seconds = 1.0
+"""Between two lookups of an orphan, at most: so much later than its publisher the stream goes on."""
+
+owner_doubt_seconds = 5.0
+"""Between two lookups of an owner that is said to be one of the past."""
+
+parent_flow_seconds_max = 2.0
+"""For the first packet from a new parent: with 50 ms between packets of audio forty are missing then."""
+
+delay_ms_max = 60_000
+"""Of a carrier from its owner; beyond it is counted as this."""
+
+warm_backups_max = 2
+"""To which a link is kept: a failover then costs one round trip, and two idle links a check each in 5 s."""
+
+backups_delay_seconds = 0.2
+"""From a child's first report to its backups: a herd of children is told once, when it is there."""
+
+backups_seconds = 3.0
+"""Between two BACKUPS to the same children: 1.2 KB each, when something changed."""
+
+handover_retry_seconds = 1.0
+"""Until a child that found no other parent for one that is about to go asks again."""
+
+drain_look_seconds = 0.5
+"""Between two looks of a draining node at who is still there."""
+
+improvement_seconds = 30.0
+"""Between two changes of parent for a better one, at one node."""
+
+improvement_ms_min = 20.0
+"""Gained by a change of parent: less is within what round trips vary by."""
+
+improvement_share_min = 0.2
+"""Of the present delay, gained beyond that."""
+
 tree_nodes_max = 160
 """Of one TREE_REPLY, each at most 200 bytes: what is left out is counted."""
 

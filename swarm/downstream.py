@@ -14,6 +14,7 @@ from swarm.messages import (
     EndReason,
     Leave,
     Lineage,
+    Purpose,
     RefusalReason,
     Refused,
     Release,
@@ -67,7 +68,10 @@ class Downstream:
         if child.request != report.request:
             self._state.counters["report_stale"] += 1
             return
+        news = child.report is None or bool(child.report.relay_room) != bool(report.relay_room)
         child.report, child.below = report, self._verified(carriage, report)
+        if news:
+            self._state.backups_stale(carriage, now)
         self._state.deadlines.set(_child_key(carriage, node), now + limits.child_silence_seconds_max)
         self._reports.changed(now)
 
@@ -91,7 +95,10 @@ class Downstream:
         """The pipe to an accepted child could not be opened."""
         child = carriage.children[node]
         self._drop(carriage, node, now)
-        self._state.send(node, Refused(child.request, carriage.producer, RefusalReason.FAILED))
+        if child.report is None:
+            self._state.send(node, Refused(child.request, carriage.producer, RefusalReason.FAILED))
+        else:
+            self._state.send(node, Ended(child.request, carriage.producer, EndReason.LOST))
 
     def link_down(self, node: NodeId, now: float) -> None:
         """Everything this node took from here, or waited for, is gone with its link."""
@@ -111,7 +118,15 @@ class Downstream:
     def tell_lineage(self, carriage: Carriage) -> None:
         """This carrier hangs elsewhere now: its children learn it."""
         for child in carriage.children.values():
-            self._state.send(child.node, Lineage(child.request, carriage.producer, carriage.rank, carriage.lineage))
+            told = Lineage(
+                child.request, carriage.producer, carriage.rank, carriage.lineage, carriage.delay_ms, carriage.epoch
+            )
+            self._state.send(child.node, told)
+
+    def reopen(self, carriage: Carriage) -> None:
+        """What comes in is another session of the publisher: every child gets a new pipe, and learns it with that."""
+        for child in carriage.children.values():
+            self._state.do(Accept(child.node, _acceptance(carriage, child.request)))
 
     def candidates_for_viewer(self, carriage: Carriage, now: float) -> list[Candidate]:
         """Carriers below with room for a viewer, best first; the first is meant to be taken, and debited."""
@@ -131,10 +146,17 @@ class Downstream:
         reason = self._impossible(carriage, node, asked)
         if reason is not None:
             self._refuse(node, asked, reason)
-        elif self._state.policy.busy(self._state.load, for_relay=True):
+        elif not self._takes(carriage, asked):
             self._delegate(carriage, node, asked, now)
         else:
             self._accept(carriage, node, asked, now)
+
+    def _takes(self, carriage: Carriage, asked: Consume) -> bool:
+        """Whether there is a slot; whoever lost its parent gets any that is free."""
+        policy, load = self._state.policy, self._state.load
+        if asked.purpose == Purpose.FAILOVER:
+            return policy.room(load, for_relay=True) > 0
+        return policy.children_room(load, len(carriage.children), carriage.owned) > 0
 
     def _impossible(self, carriage: Carriage, node: NodeId, asked: Consume) -> RefusalReason | None:
         if node in carriage.lineage:
@@ -151,7 +173,8 @@ class Downstream:
         state.child_count += 1
         state.counters["children_accepted"] += 1
         state.deadlines.set(_child_key(carriage, node), now + limits.child_confirm_seconds_max)
-        state.do(Accept(node, Accepted(asked.request, asked.producer, carriage.rank, carriage.lineage, ())))
+        resume = asked.resume if asked.epoch == carriage.epoch else ()
+        state.do(Accept(node, _acceptance(carriage, asked.request), resume))
         state.linger(carriage, now)
         self._reports.changed(now)
 
@@ -162,7 +185,7 @@ class Downstream:
             if asked.rank_below is None or candidate.rank < asked.rank_below
         ][: limits.delegated_candidates_max]
         if not candidates:
-            self._refuse(node, asked, RefusalReason.BUSY)
+            self._refuse(node, asked, RefusalReason.DRAINING if self._state.draining else RefusalReason.BUSY)
             return
         if asked.delegations < limits.delegations_max:  # Else the asker may go no further, and takes no slot.
             self._delegation.debit(candidates[0].node, now)
@@ -176,8 +199,7 @@ class Downstream:
 
     def _hold(self, pull: Pull, node: NodeId, asked: Consume, now: float) -> None:
         """Whoever was sent here before this node's own answer came in waits a moment for it."""
-        asks_it_itself = pull.target is not None and pull.target.node == node
-        if asks_it_itself or (node not in pull.held and len(pull.held) >= limits.held_requests_max):
+        if node in pull.asks or (node not in pull.held and len(pull.held) >= limits.held_requests_max):
             self._refuse(node, asked, RefusalReason.NOT_CARRIED)
             return
         pull.held[node] = asked
@@ -188,6 +210,7 @@ class Downstream:
         self._state.child_count -= 1
         self._state.deadlines.clear(_child_key(carriage, node))
         self._state.do(StopPipe(node, carriage.producer))
+        self._state.backups_stale(carriage, now)
         self._state.linger(carriage, now)
         self._reports.changed(now)
 
@@ -204,6 +227,19 @@ class Downstream:
                 rank = max(reported.rank, carriage.rank + 2)
                 candidates.append(Candidate(record, rank, reported.relay_room, reported.viewer_room))
         return tuple(candidates)
+
+
+def _acceptance(carriage: Carriage, request: int) -> Accepted:
+    """The tracks are filled in by whoever opens the pipe."""
+    return Accepted(
+        request,
+        carriage.producer,
+        carriage.rank,
+        carriage.lineage,
+        (),
+        delay_ms=carriage.delay_ms,
+        epoch=carriage.epoch,
+    )
 
 
 def _child_key(carriage: Carriage, node: NodeId) -> tuple[str, object, NodeId]:

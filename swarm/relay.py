@@ -9,13 +9,15 @@ from collections.abc import Callable, Hashable
 from uuid import UUID
 
 from foundation import limits
-from foundation.errors import LocalError
 from foundation.identity import NodeId
 from swarm.actions import Action, Carried, Elsewhere, Full, Settled
+from swarm.backups import Backups
 from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.delegation import Delegation
 from swarm.downstream import Downstream
+from swarm.handover import Handover
+from swarm.improving import Improving
 from swarm.messages import (
     Accepted,
     Consume,
@@ -25,16 +27,20 @@ from swarm.messages import (
     Leave,
     Lineage,
     Message,
+    Position,
     Refused,
     Release,
     Report,
     Tree,
     TreeReply,
 )
+from swarm.messages import Backups as BackupsMessage
+from swarm.messages import Handover as HandoverMessage
 from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay_state import RelayState
 from swarm.reports import Reports
+from swarm.succession import Succession
 from swarm.tree_query import TreeQueries
 from swarm.tree_walk import TreeWalks
 from swarm.upstream import Upstream
@@ -45,7 +51,8 @@ class RelayTree:
 
     `me` is this node's own record, as decoded from its signed bytes; `read_record` checks a signed record that
     somebody passed on, and raises `RemoteError`. `sample` gives random other nodes, at most so many, of which only
-    node and address need be known; `others` counts those this node knows of.
+    node and address need be known; `others` counts those this node knows of. `positions` says what is missing of a
+    stream that comes in, track by track, and `rtt` the round trip on a link, in seconds.
     """
 
     def __init__(
@@ -58,14 +65,20 @@ class RelayTree:
         capabilities: Capabilities,
         sample: Callable[[int], list[Contact]] = lambda count: [],
         others: Callable[[], int] = lambda: 0,
+        positions: Callable[[UUID], tuple[Position, ...]] = lambda producer: (),
+        rtt: Callable[[NodeId], float | None] = lambda node: None,
         reachable: bool = True,
     ) -> None:
-        self._state = RelayState(me, policy, rng, read_record, capabilities, sample, others)
+        self._state = RelayState(me, policy, rng, read_record, capabilities, sample, others, positions, rtt)
         self._state.reachable = reachable
         self._delegation = Delegation(self._state)
         self._reports = Reports(self._state, self._delegation)
         self._downstream = Downstream(self._state, self._delegation, self._reports)
-        self._upstream = Upstream(self._state, self._downstream, self._reports)
+        self._backups = Backups(self._state)
+        self._upstream = Upstream(self._state, self._downstream, self._reports, self._backups)
+        self._improving = Improving(self._state, self._upstream.bonds, self._upstream.moves, self._backups)
+        self._handover = Handover(self._state)
+        self._succession = Succession(self._state, self._downstream, self._upstream)
         self._walks = TreeWalks(self._state)
         self._queries = TreeQueries(self._state)
         self.counters = self._state.counters
@@ -104,11 +117,14 @@ class RelayTree:
     def uses_link(self, node: NodeId) -> bool:
         """Whether any stream or question needs the link to `node`: one that is not used may be closed."""
         return (
-            any(carriage.parent == node or node in carriage.children for carriage in self._state.carriages.values())
-            or any(
-                node in pull.held or (pull.target is not None and pull.target.node == node)
-                for pull in self._state.pulls.values()
+            any(
+                carriage.parent == node
+                or node in carriage.children
+                or (carriage.coming is not None and carriage.coming.node == node)
+                for carriage in self._state.carriages.values()
             )
+            or any(node in pull.held or node in pull.asks for pull in self._state.pulls.values())
+            or self._backups.keeps(node)
             or self._walks.asks(node)
             or self._queries.asks(node)
         )
@@ -129,20 +145,20 @@ class RelayTree:
 
     # --- inputs: this node's own publishers and viewers ---
 
-    def produced(self, producer: UUID, now: float) -> None:
-        """A publisher is connected here: this node owns the producer. Raises `LocalError` when it relays it."""
-        carriage = self._state.carriages.get(producer)
-        if carriage is not None and not carriage.owned:
-            raise LocalError("this node relays that producer: it is live elsewhere")
-        if carriage is None:
-            self._state.carriages[producer] = Carriage(producer, lineage=(self._state.node,), owned=True)
-            self._upstream.taken_over(producer, now)
+    def produced(self, producer: UUID, epoch: int, now: float) -> None:
+        """A publisher is connected here: this node owns the producer, which it may have relayed until now.
+
+        Raises `LocalError` when it comes from elsewhere with an epoch that is no lower.
+        """
+        self._succession.produced(producer, epoch, now)
 
     def unproduced(self, producer: UUID, now: float) -> None:
         """The publisher is gone."""
-        carriage = self._state.carriages.get(producer)
-        if carriage is not None and carriage.owned:
-            self._upstream.let_go(carriage, EndReason.UNPUBLISHED, now)
+        self._succession.unproduced(producer, now)
+
+    def superseded(self, producer: UUID, epoch: int, now: float) -> None:
+        """Another node owns the producer with this epoch: if it is the higher one, its media come from there now."""
+        self._succession.superseded(producer, epoch, now)
 
     def want(self, producer: UUID, viewer: str, now: float, hops: int = 0) -> None:
         """A local viewer wants a stream; it was sent on `hops` times before it came here.
@@ -199,6 +215,16 @@ class RelayTree:
         assert me.node == self._state.node
         self._state.me = me
 
+    def drain(self, now: float) -> None:
+        """This node is about to go: nobody new is taken, and children move elsewhere; `Drained` follows."""
+        self._handover.drain(now)
+        self._reports.changed(now)
+
+    def undrain(self, now: float) -> None:
+        """It stays after all."""
+        self._handover.undrain(now)
+        self._reports.changed(now)
+
     def measured(self, measured: Measured, now: float) -> None:
         """What sending costs this node was measured anew."""
         before, self._state.measured = self._state.measured, measured
@@ -207,16 +233,17 @@ class RelayTree:
 
     def replace_policy(self, policy: PlacementPolicy, now: float) -> None:
         """From now on another policy decides; who is served stays served."""
-        self._state.policy = policy
+        self._handover.replace_policy(policy)
         self._room_changed(now)
 
     # --- inputs: answers to actions ---
 
-    def owner_found(self, producer: UUID, owner: Contact | None, now: float) -> None:
-        """The answer to `Lookup`: who holds the producer's lease, None for nobody."""
+    def owner_found(self, producer: UUID, owner: Contact | None, now: float, epoch: int = 0) -> None:
+        """The answer to `Lookup`: who holds the producer's lease, None for nobody, and the lease's epoch."""
         # A lease of this node for what it does not own is one it could not withdraw in time.
         elsewhere = owner if owner is not None and owner.node != self._state.node else None
-        self._upstream.owner_found(producer, elsewhere, now)
+        self._succession.owner_found(producer, elsewhere, epoch, now)
+        self._upstream.asking.owner_found(producer, elsewhere, epoch if elsewhere is not None else 0, now)
         self._queries.owner_found(producer, owner, now)
 
     def link_up(self, record: NodeRecord, now: float) -> None:
@@ -224,22 +251,34 @@ class RelayTree:
         known = record.node in self._state.links
         self._state.links[record.node] = record
         if not known:
-            self._upstream.link_up(record.node, now)
+            self._upstream.asking.link_up(record.node, now)
             self._queries.link_up(record.node, now)
 
     def link_failed(self, node: NodeId, now: float) -> None:
         """No link to this node could be had."""
         if node not in self._state.links:
-            self._upstream.link_failed(node, now)
+            self._upstream.asking.link_failed(node, now)
             self._queries.link_lost(node)
 
     def link_down(self, node: NodeId, now: float) -> None:
         """A link that was up is gone, and every pipe on it."""
         if self._state.links.pop(node, None) is not None:
             self._downstream.link_down(node, now)
-            self._upstream.link_down(node, now)
+            self._upstream.asking.link_down(node, now)
+            self._upstream.gone(node, now)
             self._walks.link_down(node, now)
             self._queries.link_lost(node)
+
+    def parent_silent(self, node: NodeId, now: float) -> None:
+        """Neither media nor keepalives come from this parent any more, though its link is not closed yet."""
+        self.counters["parents_silent"] += 1
+        self._upstream.gone(node, now, leave=True)
+
+    def pipe_flowing(self, producer: UUID, parent: NodeId, now: float) -> None:
+        """The first packet of an `Attach` has come from this parent."""
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None:
+            self._upstream.flowing(carriage, parent, now)
 
     def accept_failed(self, child: NodeId, producer: UUID, now: float) -> None:
         """The pipe of an `Accept` could not be opened."""
@@ -247,11 +286,11 @@ class RelayTree:
         if carriage is not None and child in carriage.children:
             self._downstream.accept_failed(carriage, child, now)
 
-    def pipe_lost(self, producer: UUID, now: float) -> None:
+    def pipe_lost(self, producer: UUID, parent: NodeId, now: float) -> None:
         """The pipe of an `Attach` could not be opened, or ended while its link stays up."""
         carriage = self._state.carriages.get(producer)
-        if carriage is not None and carriage.parent is not None:
-            self._upstream.pipe_lost(carriage, now)
+        if carriage is not None:
+            self._upstream.pipe_lost(carriage, parent, now)
 
     # --- inputs: the network and the clock ---
 
@@ -271,21 +310,26 @@ class RelayTree:
             return
         match message:
             case Consume():
+                self._succession.doubted(message.producer, message.epoch, now)
                 self._downstream.consume(node, message, now)
             case Report():
                 self._downstream.report(node, message, now)
             case Leave() | Release():
                 self._downstream.leave(node, message, now)
             case Accepted():
-                self._upstream.accepted(node, message, now)
+                self._upstream.answer(node, message, now)
             case Delegated():
-                self._upstream.delegated(node, message, now)
+                self._upstream.asking.delegated(node, message, now)
             case Refused():
-                self._upstream.refused(node, message, now)
+                self._upstream.asking.refused(node, message, now)
             case Ended():
                 self._upstream.ended(node, message, now)
             case Lineage():
                 self._upstream.lineage(node, message, now)
+            case BackupsMessage():
+                self._upstream.backups(node, message, now)
+            case HandoverMessage():
+                self._upstream.handover(node, message, now)
             case Tree():
                 self._walks.asked(node, message, now)
             case TreeReply():
@@ -311,16 +355,34 @@ class RelayTree:
                 self._reports.due(now)
             case ("debits",):
                 self._delegation.expire(now)
+            case ("drain",):
+                self._handover.due(now)
             case ("pull", UUID() as producer):
-                self._upstream.pull_expired(state.pulls[producer], now)
-            case ("step", UUID() as producer):
-                self._upstream.step_expired(state.pulls[producer], now)
+                self._upstream.expired(state.pulls[producer], now)
+            case ("lookup", UUID() as producer):
+                self._upstream.asking.lookup_expired(state.pulls[producer], now)
+            case ("ask", UUID() as producer, bytes() as node):
+                self._upstream.asking.ask_expired(state.pulls[producer], node, now)
+            case ("look", UUID() as producer):
+                self._upstream.orphans.look_due(state.pulls[producer], now)
+            case ("round", UUID() as producer):
+                self._upstream.orphans.round_due(state.pulls[producer], now)
+            case ("flow", UUID() as producer):
+                self._upstream.moves.silent(state.carriages[producer], now)
+            case ("coming", UUID() as producer):
+                self._upstream.moves.given_up(state.carriages[producer], now)
+            case ("handover", UUID() as producer):
+                self._upstream.moves.handover_due(state.carriages[producer], now)
+            case ("improve", UUID() as producer):
+                self._improving.due(state.carriages[producer], now)
+            case ("backups", UUID() as producer):
+                self._backups.due(state.carriages[producer], now)
             case ("held", UUID() as producer, bytes() as node):
                 self._downstream.held_expired(state.pulls[producer], node)
             case ("child", UUID() as producer, bytes() as node):
                 self._downstream.silent(state.carriages[producer], node, now)
             case ("linger", UUID() as producer):
-                self._upstream.let_go(state.carriages[producer], EndReason.IDLE, now)
+                self._upstream.bonds.let_go(state.carriages[producer], EndReason.IDLE, now)
             case ("walk", UUID() as producer):
                 self._walks.expired(producer, now)
             case ("query", UUID() as producer):

@@ -12,7 +12,7 @@ from swarm.actions import Action, Outcome, Send, Settled
 from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.deadlines import Deadlines
-from swarm.messages import Message
+from swarm.messages import Message, Position
 from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.pull import Pull
 from swarm.record import Contact, NodeRecord
@@ -32,6 +32,10 @@ class RelayState:
     sample: Callable[[int], list[Contact]]
     others: Callable[[], int]
     """How many other nodes this one knows of."""
+    positions: Callable[[UUID], tuple[Position, ...]] = lambda producer: ()
+    """What this node misses of a stream, by track."""
+    rtt: Callable[[NodeId], float | None] = lambda node: None
+    """The round trip on the link to a node, in seconds."""
     links: dict[NodeId, NodeRecord] = field(default_factory=dict)
     carriages: dict[UUID, Carriage] = field(default_factory=dict)
     pulls: dict[UUID, Pull] = field(default_factory=dict)
@@ -45,6 +49,8 @@ class RelayState:
     viewer_count: int = 0
     child_count: int = 0
     measured: Measured | None = None
+    draining: bool = False
+    """Whether this node is about to go, and takes nobody new."""
     reachable: bool = True
     """Whether others can come here: a node that nobody can dial tells nobody to send viewers or relays."""
 
@@ -98,6 +104,12 @@ class RelayState:
     def wanted(self, carriage: Carriage) -> bool:
         """Whether anybody takes the stream from here."""
         return bool(carriage.children) or carriage.producer in self.viewers
+
+    def backups_stale(self, carriage: Carriage, now: float) -> None:
+        """Children may need other backups: they are told soon, but not more than once in a few seconds."""
+        if carriage.children:
+            at = max(now + limits.backups_delay_seconds, carriage.backups_told_at + limits.backups_seconds)
+            self.deadlines.advance(("backups", carriage.producer), at)
 
     def linger(self, carriage: Carriage, now: float) -> None:
         """A relay that nobody needs is let go of a little later; one that is needed is kept."""

@@ -87,9 +87,9 @@ class Relaying:
         self.tree.release_want(producer, viewer, self._loop.time())
         self._pump()
 
-    def produced(self, producer: UUID) -> None:
-        """A publisher of this node has begun. Raises `LocalError` when this node relays the producer."""
-        self.tree.produced(producer, self._loop.time())
+    def produced(self, producer: UUID, epoch: int) -> None:
+        """A publisher of this node has begun. Raises `LocalError` when the producer is live elsewhere."""
+        self.tree.produced(producer, epoch, self._loop.time())
         self._pump()
 
     def unproduced(self, producer: UUID) -> None:
@@ -264,7 +264,7 @@ class Relaying:
                 link.pipe.adopt(producer, action.tracks)
         except LocalError as exc:
             logger.info("a pipe from %s could not be opened: %s", action.parent.hex(), exc)
-            self.tree.pipe_lost(action.producer, self._loop.time())
+            self.tree.pipe_lost(action.producer, action.parent, self._loop.time())
             return
         producer.request_keyframe("video")
 

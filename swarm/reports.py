@@ -1,8 +1,10 @@
 """What a relay tells its parents about itself and its subtree: when it matters, and at most once a second."""
 
 import math
+from dataclasses import replace
 
 from foundation import limits
+from foundation.identity import NodeId
 from swarm.carriage import Carriage
 from swarm.delegation import Delegation
 from swarm.messages import Report
@@ -30,6 +32,10 @@ class Reports:
         """The report that confirms a new bond."""
         self._send(carriage, self._report(carriage), now)
         self._state.deadlines.advance(_KEY, now + limits.report_keepalive_seconds)
+
+    def confirm(self, carriage: Carriage, node: NodeId, request: int) -> None:
+        """The report that confirms a bond which is still on trial."""
+        self._state.send(node, replace(self._report(carriage), request=request))
 
     def due(self, now: float) -> None:
         """Sends what is due, and sets the deadline for the rest."""
@@ -66,6 +72,7 @@ class Reports:
             viewer_room=state.policy.room(state.load, for_relay=False) if state.reachable else 0,
             size=1 + sum(child.size for child in carriage.children.values()),
             candidates=self._delegation.reported(carriage),
+            delay_ms=carriage.delay_ms,
         )
 
     def _busy_now(self) -> tuple[bool, bool]:

@@ -145,7 +145,7 @@ class Sessions:
     def _published(self, producer_id: UUID, epoch: int, session: WebRtcSession) -> None:
         """The publisher is connected: from now on the stream is to be had, unless it came from elsewhere meanwhile."""
         try:
-            self._relaying.produced(producer_id)
+            self._relaying.produced(producer_id, epoch)
         except LocalError as exc:
             session.close(str(exc))
             return

@@ -96,7 +96,7 @@ class Host:
 
     def publish(self, producer: UUID, epoch: int) -> None:
         """Raises `LocalError` when this node cannot own the producer now."""
-        self.tree.produced(producer, self.world.events.now)
+        self.tree.produced(producer, epoch, self.world.events.now)
         self.epochs[producer] = epoch
         self.world.feeding.begin(self._feed(producer), self.world.events.now)
         self._settle()

@@ -8,7 +8,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from foundation import limits
@@ -22,6 +22,8 @@ from swarm.actions import (
     Carried,
     Connect,
     Detach,
+    Drained,
+    DropSource,
     Lookup,
     Outcome,
     Send,
@@ -53,7 +55,8 @@ class SimNode:
     record: NodeRecord
     tree: RelayTree
     slots: int
-    sources: dict[UUID, tuple[NodeId, int]] = field(default_factory=dict)
+    sources: dict[UUID, dict[NodeId, int]] = field(default_factory=dict)
+    drained: int = 0
     outcomes: list[tuple[UUID, Outcome]] = field(default_factory=list)
     trees: list[TreeKnown] = field(default_factory=list)
     timer_at: float | None = None
@@ -75,6 +78,7 @@ class Net:
         self.by_id: dict[NodeId, SimNode] = {}
         self.records: dict[bytes, NodeRecord] = {}
         self.owners: dict[UUID, Contact] = {}
+        self.epochs: dict[UUID, int] = {}
         self.links: dict[tuple[NodeId, NodeId], int] = {}
         self.pipes: dict[tuple[NodeId, NodeId, UUID], int] = {}
         self.sent: list[tuple[NodeId, NodeId, Message]] = []
@@ -112,7 +116,9 @@ class Net:
         return node
 
     def publish(self, node: SimNode, producer: UUID = P) -> None:
-        node.tree.produced(producer, self.now)
+        self.epochs[producer] = self.epochs.get(producer, 0) + 1
+        node.tree.produced(producer, self.epochs[producer], self.now)
+        node.sources.pop(producer, None)
         self.owners[producer] = node.record.contact
         self.settle(node)
 
@@ -187,10 +193,14 @@ class Net:
                 return False
             if carriage.owned:
                 return True
-            parent, ssrc = node.sources.get(producer, (b"", 0))
-            if self.pipes.get((parent, node.id, producer)) != ssrc:
+            feeding = [
+                parent
+                for parent, ssrc in node.sources.get(producer, {}).items()
+                if self.pipes.get((parent, node.id, producer)) == ssrc
+            ]
+            if not feeding:
                 return False
-            node = self.by_id[parent]
+            node = self.by_id[feeding[0]]
         return False
 
     def depth(self, node: SimNode, producer: UUID = P) -> int:
@@ -233,14 +243,20 @@ class Net:
                 self._accept(node, child, answer)
             case StopPipe(child, producer):
                 self.pipes.pop((node.id, child, producer), None)
-            case Attach(producer, parent, tracks):
+            case Attach(producer, parent, tracks, _, keep_old):
                 ssrc = tracks[0].ssrc
                 assert ssrc is not None
                 assert ssrc not in self.ssrcs_seen or not self.honest, "no SSRC is ever used twice"
                 self.ssrcs_seen.add(ssrc)
-                node.sources[producer] = parent, ssrc
+                kept = node.sources.get(producer, {}) if keep_old else {}
+                node.sources[producer] = kept | {parent: ssrc}
+                self.at(self._delay(), lambda: self._first_packet(node, producer, parent, ssrc, 20))
+            case DropSource(producer, parent):
+                node.sources.get(producer, {}).pop(parent, None)
             case Detach(producer):
-                del node.sources[producer]
+                node.sources.pop(producer, None)
+            case Drained():
+                node.drained += 1
             case Settled(producer, viewer, outcome):
                 node.outcomes.append((producer, outcome))
                 if self.viewers_insist and not isinstance(outcome, Carried):
@@ -255,8 +271,17 @@ class Net:
         ssrc = next(self._serials)
         self.pipes[node.id, child, answer.producer] = ssrc
         track = TrackParameters("video", "0", VP8, ssrc)
-        filled = Accepted(answer.request, answer.producer, answer.rank, answer.lineage, (track,))
-        self._send(node, child, filled)
+        self._send(node, child, replace(answer, tracks=(track,)))
+
+    def _first_packet(self, node: SimNode, producer: UUID, parent: NodeId, ssrc: int, patience: int) -> None:
+        """As soon as the parent has something to send."""
+        if not node.alive or not patience or node.sources.get(producer, {}).get(parent) != ssrc:
+            return
+        if self.pipes.get((parent, node.id, producer)) == ssrc and self.flows(self.by_id[parent], producer):
+            node.tree.pipe_flowing(producer, parent, self.now)
+            self.settle(node)
+        else:
+            self.at(0.1, lambda: self._first_packet(node, producer, parent, ssrc, patience - 1))
 
     def _send(self, node: SimNode, to: NodeId, message: Message) -> None:
         session = self.links.get((node.id, to))
@@ -279,7 +304,7 @@ class Net:
 
     def _found(self, node: SimNode, producer: UUID) -> None:
         if node.alive:
-            node.tree.owner_found(producer, self.owners.get(producer), self.now)
+            node.tree.owner_found(producer, self.owners.get(producer), self.now, self.epochs.get(producer, 0))
             self.settle(node)
 
     def _connect(self, node: SimNode, to: NodeId) -> None:

@@ -8,7 +8,7 @@ from foundation.errors import RemoteError
 from foundation.identity import NodeId, swarm_id
 from media.parameters import Codec, TrackParameters
 from swarm.actions import Accept, Action, Lookup, Send
-from swarm.messages import Accepted, Consume, Message, Report
+from swarm.messages import Accepted, Consume, Message, Position, Report
 from swarm.policy import DefaultPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
@@ -68,8 +68,9 @@ def leave(owner: NodeId, given_to: NodeId, producer: UUID = P) -> bytes:
 class Core:
     """Node 0. Inputs are given at `now`; what came of them is taken out by type."""
 
-    def __init__(self, slots: int = 3) -> None:
+    def __init__(self, slots: int = 3, positions: tuple[Position, ...] = ()) -> None:
         self.now = 100.0
+        self.rtts: dict[NodeId, float] = {}
         self.others: list[Contact] = []
         """What the routing table has."""
         self.tree = RelayTree(
@@ -80,6 +81,8 @@ class Core:
             capabilities=OpenCapabilities(node(0)),
             sample=lambda count: self.others[:count],
             others=lambda: len(self.others),
+            positions=lambda producer: positions,
+            rtt=lambda node: self.rtts.get(node),
         )
         self.me = node(0)
 
@@ -136,7 +139,7 @@ class Core:
     # --- whole stories ---
 
     def own(self, producer: UUID = P) -> None:
-        self.tree.produced(producer, self.now)
+        self.tree.produced(producer, 1, self.now)
         self.actions()
 
     def asked_by(self, number: int, request: int = 1, producer: UUID = P, **more: object) -> None:

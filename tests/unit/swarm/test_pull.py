@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation import limits
-from swarm.pull import Pull, Step
+from swarm.pull import Pull
 from swarm.record import Contact
 from tests.unit.swarm.relay_core import P, node, record
 
@@ -35,18 +35,36 @@ def test_excluded_nodes_are_not_asked(pull: Pull) -> None:
 def test_only_the_one_asked_may_answer_and_only_this_question(pull: Pull) -> None:
     pull.delegate(_contacts(1))
     pull.next_target(())
-    assert not pull.asks(node(1), 7), "not asked yet"
-    pull.consume(7, None)
-    assert pull.asks(node(1), 7)
-    assert not pull.asks(node(1), 8)
-    assert not pull.asks(node(2), 7)
+    assert not pull.answers(node(1), 7), "not asked yet"
+    pull.consume(node(1), 7, None)
+    assert pull.answers(node(1), 7)
+    assert not pull.answers(node(1), 8)
+    assert not pull.answers(node(2), 7)
 
 
 def test_beginning_anew_forgets_whom_it_asked(pull: Pull) -> None:
     pull.delegate(_contacts(1, 2))
     pull.next_target(())
+    pull.asks.clear()
     pull.restart(fresh=True)
-    assert (pull.step, pull.fresh, pull.tried, pull.delegations, len(pull.queue)) == (Step.LOOKUP, True, [], 0, 0)
+    assert (pull.fresh, pull.tried, pull.delegations, len(pull.queue)) == (True, [], 0, 0)
+
+
+def test_who_is_asked_while_it_begins_anew_is_not_asked_beside_that(pull: Pull) -> None:
+    pull.delegate(_contacts(1, 2))
+    pull.next_target(())
+    pull.restart(fresh=True)
+    pull.delegate(_contacts(1, 2))
+    assert pull.next_target(()) == record(2).contact
+
+
+def test_so_many_are_asked_at_a_time_and_the_slow_do_not_count(pull: Pull) -> None:
+    pull.delegate(_contacts(1, 2))
+    assert pull.may_ask()
+    pull.next_target(())
+    assert not pull.may_ask()
+    pull.asks[node(1)].slow = True
+    assert pull.may_ask()
 
 
 @settings(deadline=None, max_examples=200)
@@ -57,7 +75,8 @@ def test_no_node_is_asked_twice_and_the_search_ends(delegations: list[list[int]]
     answers = iter(delegations)
     while (target := pull.next_target(())) is not None:
         asked.append(target.node)
-        consume = pull.consume(1, None)
+        consume = pull.consume(target.node, 1, None)
+        del pull.asks[target.node]
         assert len(consume.tried) <= limits.tried_nodes_max
         assert consume.delegations <= limits.delegations_max
         candidates = next(answers, None)

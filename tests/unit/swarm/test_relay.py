@@ -1,5 +1,8 @@
 """The face of the relay tree: slots, viewers, redirects, and what does not fit the moment."""
 
+from contextlib import suppress
+from uuid import UUID
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,14 +12,18 @@ from foundation.errors import LocalError
 from swarm.actions import Accept, Attach, Carried, Detach, Lookup, Settled
 from swarm.messages import (
     Accepted,
+    Backup,
+    Backups,
     Consume,
     Delegated,
     Ended,
     Error,
+    Handover,
     Hello,
     Leave,
     Lineage,
     Message,
+    Purpose,
     Refused,
     Release,
     Report,
@@ -78,7 +85,7 @@ def test_only_so_many_streams_are_sought(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_producing_ends_the_search_for_a_stream(core: Core) -> None:
     request = core.asks_owner().request
     core.asked_by(2)
-    core.tree.produced(P, core.now)
+    core.tree.produced(P, 1, core.now)
     done = core.actions()
     assert Settled(P, "v", Carried()) in done
     assert [action.child for action in done if isinstance(action, Accept)] == [node(2)]
@@ -92,10 +99,10 @@ def test_producing_twice_changes_nothing(core: Core) -> None:
     assert len(core.tree.carriages()) == 1
 
 
-def test_a_relayed_stream_cannot_be_produced(core: Core) -> None:
+def test_a_relayed_stream_cannot_be_produced_with_its_own_epoch(core: Core) -> None:
     core.relay()
     with pytest.raises(LocalError):
-        core.tree.produced(P, core.now)
+        core.tree.produced(P, 0, core.now)
 
 
 def test_a_stream_that_is_relayed_or_unknown_cannot_be_unproduced(core: Core) -> None:
@@ -160,7 +167,7 @@ def test_failures_that_come_too_late_change_nothing(core: Core) -> None:
     core.tree.link_failed(node(1), core.now)
     core.tree.link_failed(node(9), core.now)
     core.unlink(9)
-    core.tree.pipe_lost(Q, core.now)
+    core.tree.pipe_lost(Q, node(1), core.now)
     assert core.actions() == []
 
 
@@ -168,7 +175,7 @@ def test_a_pipe_that_cannot_be_taken_is_left_again(core: Core) -> None:
     request = core.asks_owner().request
     core.accepted_by(1, request)
     assert any(isinstance(action, Attach) for action in core.actions())
-    core.tree.pipe_lost(P, core.now)
+    core.tree.pipe_lost(P, node(1), core.now)
     done = core.actions()
     assert Leave(request, P) in messages(done)
     assert Lookup(P, fresh=True) in done
@@ -187,8 +194,16 @@ _messages: st.SearchStrategy[Message] = st.one_of(
         st.lists(_numbers.map(node), max_size=3).map(tuple),
         st.integers(0, 5),
         st.none() | _numbers,
+        st.sampled_from(Purpose),
+        epoch=st.integers(0, 3),
     ),
-    st.builds(Accepted, _requests, _producers, _numbers, _lineages, st.integers(1, 9).map(tracks)),
+    st.builds(
+        Accepted, _requests, _producers, _numbers, _lineages, st.integers(1, 9).map(tracks), _numbers, st.integers(0, 2)
+    ),
+    st.builds(
+        Backups, _requests, _producers, st.lists(st.builds(Backup, _records, _numbers, _numbers), max_size=4).map(tuple)
+    ),
+    st.builds(Handover, _requests, _producers, st.lists(_records, max_size=3).map(tuple)),
     st.builds(Delegated, _requests, _producers, st.lists(_records, min_size=1, max_size=3).map(tuple)),
     st.builds(Refused, _requests, _producers, st.sampled_from(["busy", "not-carried", "later"])),
     st.builds(Leave, _requests, _producers),
@@ -211,7 +226,13 @@ _steps = st.lists(
     st.one_of(
         st.tuples(st.just("message"), st.integers(1, 4), _messages),
         st.tuples(st.sampled_from(["link", "unlink", "failed"]), st.integers(1, 4), st.none()),
-        st.tuples(st.sampled_from(["want", "release", "produce", "unproduce", "lost", "tree"]), _numbers, _producers),
+        st.tuples(
+            st.sampled_from(["want", "release", "produce", "unproduce", "lost", "tree", "flowing", "superseded"]),
+            _numbers,
+            _producers,
+        ),
+        st.tuples(st.just("silent"), st.integers(1, 4), st.none()),
+        st.tuples(st.sampled_from(["drain", "undrain"]), st.none(), st.none()),
         st.tuples(st.just("owner"), st.none() | _numbers, _producers),
         st.tuples(st.just("time"), st.integers(1, 100), st.none()),
     ),
@@ -244,14 +265,23 @@ def _step(core: Core, kind: str, what: object, more: object) -> None:
             core.want(producer, f"v{number}")  # type: ignore[arg-type]
         case "release", number, producer:
             core.release(producer, f"v{number}")  # type: ignore[arg-type]
-        case "produce", _, producer:
-            carriage = tree.carriage(producer)  # type: ignore[arg-type]
-            if carriage is None or carriage.owned:
-                tree.produced(producer, now)  # type: ignore[arg-type]
+        case "produce", int(epoch), producer:
+            with suppress(LocalError):
+                tree.produced(producer, epoch, now)  # type: ignore[arg-type]
+        case "superseded", int(epoch), producer:
+            tree.superseded(producer, epoch, now)  # type: ignore[arg-type]
+        case "flowing", int(number), producer:
+            tree.pipe_flowing(producer, node(number), now)  # type: ignore[arg-type]
+        case "silent", int(number), _:
+            tree.parent_silent(node(number), now)
+        case "drain", _, _:
+            tree.drain(now)
+        case "undrain", _, _:
+            tree.undrain(now)
         case "unproduce", _, producer:
             tree.unproduced(producer, now)  # type: ignore[arg-type]
         case "lost", _, producer:
-            tree.pipe_lost(producer, now)  # type: ignore[arg-type]
+            tree.pipe_lost(producer, node(what), now)  # type: ignore[arg-type]
         case "tree", _, producer:
             tree.tree(producer, now)  # type: ignore[arg-type]
         case "owner", number, producer:
@@ -263,23 +293,30 @@ def _step(core: Core, kind: str, what: object, more: object) -> None:
 def test_nothing_that_happens_in_any_order_breaks_an_invariant(steps: list[tuple[str, object, object]]) -> None:
     core = _SmallRequests()
     attached: set[object] = set()
+    ranks: dict[UUID, int] = {}
     for kind, what, more in steps:
         _step(core, kind, what, more)
         for action in core.actions():
             if isinstance(action, Attach):
                 attached.add(action.producer)
             elif isinstance(action, Detach):
-                attached.remove(action.producer)
+                attached.discard(action.producer)
         load, carriages = core.tree.load, core.tree.carriages()
         assert load.viewers + load.children <= 3
         assert load.children == sum(len(carriage.children) for carriage in carriages)
-        assert attached == {carriage.producer for carriage in carriages if not carriage.owned}
+        assert attached >= {carriage.producer for carriage in carriages if carriage.parent is not None}
+        assert all(carriage.parent is not None for carriage in carriages if carriage.coming is not None)
+        for carriage in carriages:
+            before = ranks.get(carriage.producer)
+            assert before is None or not carriage.children or carriage.rank <= before, "no rank rises above children"
+        ranks = {carriage.producer: carriage.rank for carriage in carriages if carriage.children}
         assert all(carriage.fed or carriage.producer in core.tree._state.pulls for carriage in carriages)
         assert all(core.me not in carriage.lineage[:-1] for carriage in carriages)
     for producer in (P, Q):
         for number in range(5):
             core.release(producer, f"v{number}")
         core.tree.unproduced(producer, core.now)
+    core.tree.undrain(core.now)
     core.advance(60)
     core.actions()
     assert core.tree.pending() == 0
