@@ -186,6 +186,9 @@ nack_video_seconds_max = 1.0
 nack_audio_seconds_max = 0.25
 """What a player's buffer may grow to for late Opus; a request that cannot be answered by then is not sent."""
 
+nack_resumed_seconds = 0.15
+"""After a stream goes on from another node, before what was missing is asked for: `pipe_resume_seconds` bring it."""
+
 nack_missing_max = 256
 """Of one source: half a second of 5 Mbit/s; a keyframe has fewer packets. All of them fit one RTCP packet."""
 
@@ -225,6 +228,21 @@ catch_up_seconds_max = 1.0
 
 catch_up_bytes_per_second_min = 600_000
 """A small group is sent at 5 Mbit/s."""
+
+pipe_resume_seconds = 0.1
+"""In which a pipe's first packets are sent from the cache: nodes are better connected than viewers."""
+
+pipe_lead_seconds = 0.005
+"""Before a pipe's first packet from the cache: the message that announces its SSRC goes out first."""
+
+backlog_seconds_max = 1.0
+"""For a pipe to be up with live; then viewers that wait for it begin with a fresh keyframe."""
+
+early_packets_max = 1024
+"""Of a link, kept until the message that announces their SSRC is here: 1.2 MB, a second of 10 Mbit/s."""
+
+early_seconds_max = 2.0
+"""For which they are kept: SCTP repeats a lost message after a second."""
 
 plain_retransmission_packets_max = 128
 """How far behind the newest packet a plain retransmission goes: libsrtp's replay window unless raised (GStreamer),

@@ -1,10 +1,12 @@
-"""CatchUp: a new viewer's video begins with the last keyframe of the cache and what followed it. Sans-IO.
+"""CatchUp: a consumer begins with what the cache holds: a viewer with the last keyframe, a pipe where it is told to.
+
+Sans-IO.
 
 The group goes out as a paced burst in the order of its numbers, live packets behind it as they come; once nothing
 waits the viewer is one of the running group. A player that trusts timestamps would show the group at its own pace, and
 stay behind; Chromium alone catches up by itself. So time is squeezed: timestamps before the live ones are moved towards
 them, to a sixteenth of their distance. Frames of a camera are then 1-2 ms apart, still in order, and whoever gets one
-of these packets again gets the same timestamp.
+of these packets again gets the same timestamp. On pipes timestamps stay as they are: the next node squeezes them.
 """
 
 from collections import deque
@@ -39,19 +41,29 @@ class Squeeze(NamedTuple):
 
 
 class CatchUp:
-    """What one viewer is still to be sent before it is up with the live packets."""
+    """What one consumer is still to be sent before it is up with the live packets."""
 
-    def __init__(self, history: History, group: Sequence[int], now: float) -> None:
-        """`group` is that of the history, at this moment."""
+    def __init__(
+        self,
+        history: History,
+        group: Sequence[int],
+        now: float,
+        *,
+        clock_rate: int = 90_000,
+        seconds: float = limits.catch_up_seconds,
+    ) -> None:
+        """`group` is what the history has, at this moment, from its first number on; it is sent in `seconds`."""
         self._history = history
         self._waiting = deque(group)
         self._start = group[0]
         self._begun_at = now
         self._sent_bytes = 0
         kept = [found for number in group if (found := history.get(number)) is not None]
-        self.squeeze = Squeeze(group[-1] + 1, reduce(_later, (each.timestamp for each in kept)))
-        age = max(now - kept[0].came_at, limits.catch_up_seconds)
-        faster = max(1 / limits.catch_up_seconds, _live_rates_min / age)
+        newest = reduce(_later, (each.timestamp for each in kept))
+        self.squeeze = Squeeze(group[-1] + 1, newest)
+        lasts = timestamp_distance(newest, kept[0].timestamp) / clock_rate
+        lasts = max(lasts, now - kept[0].came_at, limits.catch_up_seconds)
+        faster = max(1 / seconds, _live_rates_min / lasts)
         self.bytes_per_second = max(limits.catch_up_bytes_per_second_min, sum(len(k.packet) for k in kept) * faster)
 
     @property

@@ -84,6 +84,7 @@ class ConsumerTrack:
         "pipe",
         "reception",
         "repairs",
+        "resumes_at",
         "retransmitted",
         "rtx",
         "run_start",
@@ -119,7 +120,10 @@ class ConsumerTrack:
         self.start = _before_all
         """The source's extended sequence number below which nothing is sent, unless it is asked for again."""
         self.run_start = _before_all
-        """The one this run began with."""
+        """The one from which this run's packets are sent again to who asks."""
+        self.resumes_at: int | None = None
+        """Of a pipe: the number its other end misses; what comes late from there on is sent as RTX only, as under the
+        first roll-over of an SSRC no packet may precede the first."""
         self.squeeze: Squeeze | None = None
         """How the timestamps of this run's first packets are moved, when it began with old ones."""
         self.first_number = first_number
@@ -167,6 +171,8 @@ class ConsumerTrack:
         """Starts a run with this packet of the source."""
         self.running = True
         self.start = self.run_start = sequence
+        if self.resumes_at is not None:
+            self.run_start, self.resumes_at = min(sequence, self.resumes_at), None
         self.squeeze = self.ask_at = None
         self.newest = sequence, timestamp, now
         if not self.pipe:
@@ -180,7 +186,7 @@ class ConsumerTrack:
     def source_changed(self) -> None:
         """Ends the run: the next packets are of another source, or of one that numbers anew."""
         self._end()
-        self.start = _before_all
+        self.start, self.resumes_at = _before_all, None
         self._source_is_new = True
         if self.pipe and self.newest is not _none_sent:
             self.newest = _none_sent

@@ -46,6 +46,8 @@ class Counters:
     bytes_retransmitted: int = 0
     catch_ups: int = 0
     """Viewers that began with a keyframe from the cache."""
+    pipes_resumed: int = 0
+    """Tracks of pipes that began with packets from the cache: where the other end had stopped, or with a keyframe."""
     catch_ups_abandoned: int = 0
     """Of them, those that could not catch up and waited for a keyframe after all."""
     viewers_skipped: int = 0

@@ -7,13 +7,14 @@ packet, or for one that starts a keyframe. Or they are catching up: they are sen
 from collections.abc import Callable
 from functools import partial
 
+from foundation import limits
 from media.burst import Burst
 from media.catch_up import CatchUp
 from media.consumer_track import ConsumerTrack, Format
 from media.forward import Forwarder
 from media.history import History, Kept
 from media.retransmission import Retransmitter
-from media.rtp import parse_header
+from media.rtp import parse_header, sequence_distance
 
 
 class Fanout:
@@ -29,6 +30,7 @@ class Fanout:
         self._resting: dict[ConsumerTrack, None] = {}
         self._catching_up: dict[ConsumerTrack, CatchUp] = {}
         self._retransmitters: dict[ConsumerTrack, Retransmitter] = {}
+        self._backlog: tuple[int, float] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._catching_up) + sum(map(len, self._groups.values()))
@@ -51,10 +53,10 @@ class Fanout:
         The first packets are sent at once; `poll` sends the others when `timeout` says.
         """
         assert not track.running
-        group = self.history.group(now)
+        group = self.history.group(now) if self._backlog is None else None
         if group is None:
             return False
-        catching = self._catching_up[track] = CatchUp(self.history, group, now)
+        catching = self._catching_up[track] = CatchUp(self.history, group, now, clock_rate=track.clock_rate)
         first = self.history.get(group[0])
         assert first is not None
         track.begin(group[0], catching.squeeze.timestamp(group[0], first.timestamp), now)
@@ -64,12 +66,51 @@ class Fanout:
         track.on_flow()
         return True
 
+    def resume(self, track: ConsumerTrack, number: int | None, now: float) -> bool:
+        """Lets a connected pipe begin at the packet with this 16-bit number, or else with the keyframe in the history.
+
+        False when the history has neither. Nothing is sent at once: who takes the pipe has to hear of it before.
+        """
+        assert track.pipe
+        assert not track.running
+        found = None if number is None else self.history.since(number)
+        if found is None and (group := self.history.group(now)) is not None:
+            found = group[0], group
+        if found is None:
+            return False
+        track.resumes_at, numbers = found
+        first = self.history.get(numbers[0]) if numbers else None
+        if first is None:
+            track.start = track.resumes_at
+            self._waiting[track] = None
+            return True
+        track.begin(numbers[0], first.timestamp, now)
+        begins, seconds = now + limits.pipe_lead_seconds, limits.pipe_resume_seconds
+        self._catching_up[track] = CatchUp(self.history, numbers, begins, clock_rate=track.clock_rate, seconds=seconds)
+        self._forwarder.counters.pipes_resumed += 1
+        track.on_flow()
+        return True
+
+    def expect_backlog(self, end: int | None, now: float) -> None:
+        """What comes up to the packet with this 16-bit number is older than live, None for nothing.
+
+        Viewers that wait for a keyframe begin behind it, with a group whose timestamps are squeezed.
+        """
+        self._backlog = None if end is None else (end, now + limits.backlog_seconds_max)
+
+    def backlog_end_of(self, track: ConsumerTrack) -> int | None:
+        """Up to which 16-bit number what a pipe is sent is older than live; None when it begins with live packets."""
+        if self._backlog is not None:
+            return self._backlog[0]
+        highest = self.history.highest
+        return None if highest is None or track not in self._catching_up else highest & 0xFFFF
+
     def poll(self, track: ConsumerTrack, now: float) -> None:
         """Sends a track that is catching up what is due; one that cannot is to begin with a fresh keyframe."""
         catching = self._catching_up.get(track)
         if catching is None:
             return
-        if catching.expired(now):
+        if catching.expired(now) and not track.pipe:
             self._forwarder.counters.catch_ups_abandoned += 1
             self._fall_behind(track, now)
             return
@@ -77,7 +118,8 @@ class Fanout:
         self._drop_too_slow(now)
         if catching.done and track in self._catching_up:
             del self._catching_up[track]
-            track.start = catching.squeeze.end  # a late packet of the group would pass with another timestamp
+            if not track.pipe:
+                track.start = catching.squeeze.end  # a late packet of the group would pass with another timestamp
             assert track.format is not None
             self._groups.setdefault(track.format, {})[track] = None
 
@@ -136,13 +178,29 @@ class Fanout:
         self._drop_too_slow(burst.now)
         for track in waking:
             track.on_flow()
+        if self._backlog is not None:
+            self._end_backlog(burst)
+
+    def _end_backlog(self, burst: Burst) -> None:
+        """Once it is here, or does not come, those who waited for it begin."""
+        assert self._backlog is not None
+        end, until = self._backlog
+        if burst.now < until and all(sequence_distance(number, end) < 0 for number in burst.sequences):
+            return
+        self._backlog = None
+        for track in [track for track in self._waiting if track.waits_for_keyframe]:
+            del self._waiting[track]
+            if not self.catch_up(track, burst.now):
+                self._waiting[track] = None
+                self._keyframe_wanted()
 
     def _begin(self, burst: Burst) -> dict[tuple[int, Format], dict[ConsumerTrack, None]]:
         """Those for whom the burst has a packet to begin with, by its place in the burst and their format."""
         beginning: dict[tuple[int, Format], dict[ConsumerTrack, None]] = {}
         waiting: dict[ConsumerTrack, None] = {}
         for track in self._waiting:
-            at = burst.first(track.start, track.waits_for_keyframe)
+            held = track.waits_for_keyframe and self._backlog is not None
+            at = None if held else burst.first(track.start, track.waits_for_keyframe)
             if at is None:
                 waiting[track] = None
                 self._ask(track, burst.now)
@@ -157,12 +215,12 @@ class Fanout:
         squeeze, form = track.squeeze, track.format
         if not packets:
             return
-        assert squeeze is not None
         assert form is not None
         burst = Burst(now)
         for sequence, kept in packets:
             burst.add(kept.packet, parse_header(kept.packet), sequence, False)
-        burst.timestamps = [squeeze.timestamp(sequence, kept.timestamp) for sequence, kept in packets]
+        if squeeze is not None:
+            burst.timestamps = [squeeze.timestamp(sequence, kept.timestamp) for sequence, kept in packets]
         self._forwarder.send(burst, form, (track,))
 
     def _drop_too_slow(self, now: float) -> None:

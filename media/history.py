@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from foundation import limits
 from media.burst import Burst
+from media.rtp import sequence_distance
 
 
 class Kept(NamedTuple):
@@ -34,6 +35,8 @@ class History:
         self._packets: dict[int, tuple[bytes, int, float]] = {}
         self._bursts: deque[tuple[float, list[int], int]] = deque()
         self._keyframe: _Start | None = None
+        self._gone = 0
+        """The newest number that left, or that was never here: what is above it and came is still here."""
 
     def __len__(self) -> int:
         return len(self._packets)
@@ -46,6 +49,8 @@ class History:
         self._bursts.append((now, sequences, size))
         self.bytes_ += size
         newest = max(sequences)
+        if self.highest is None:
+            self._gone = min(sequences) - 1
         if self.highest is None or newest > self.highest:
             self.highest = newest
         if burst.keyframes:
@@ -63,6 +68,19 @@ class History:
         """The packet with this number, if it came and is still kept."""
         found = self._packets.get(sequence)
         return None if found is None else Kept(*found)
+
+    def since(self, number: int) -> tuple[int, list[int]] | None:
+        """The extended number nearest to the newest with these 16 bits, and all numbers from it on, ascending.
+
+        None when something from there on may have left, or nothing has come at all. A number that is still to come is
+        followed by nothing.
+        """
+        if self.highest is None:
+            return None
+        first = self.highest + sequence_distance(number, self.highest & 0xFFFF)
+        if first <= self._gone:
+            return None
+        return first, [kept for kept in range(first, self.highest + 1) if kept in self._packets]
 
     def group(self, now: float) -> list[int] | None:
         """The numbers of all packets from the start of the last keyframe on, ascending, for a viewer to begin with.
@@ -105,5 +123,6 @@ class History:
         ):
             _, sequences, size = bursts.popleft()
             self.bytes_ -= size
+            self._gone = max(self._gone, *sequences)
             for sequence in sequences:
                 del packets[sequence]

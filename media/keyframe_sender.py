@@ -40,7 +40,7 @@ class KeyframeSender:
 
 
 def _request(track: ProducerTrack, ssrc: int, sender_ssrc: int, number: int) -> list[bytes]:
-    feedback = track.parameters.feedback
+    feedback = track.incoming.feedback
     if track.producer.piped or "nack pli" in feedback:
         return [rtcp.picture_loss_indication(sender_ssrc, ssrc)]
     if "ccm fir" in feedback:

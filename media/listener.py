@@ -33,10 +33,8 @@ class RtpListener:
         """Listens for these tracks."""
         self._published += [track for track in tracks if not track.producer.piped]
         self._piped += [track for track in tracks if track.producer.piped]
-        self._signalled.update({track.parameters.ssrc: track for track in tracks if track.parameters.ssrc is not None})
-        signalled = {
-            track.parameters.rtx_ssrc: track for track in tracks if track.parameters.rtx_payload_type is not None
-        }
+        self._signalled.update({track.incoming.ssrc: track for track in tracks if track.incoming.ssrc is not None})
+        signalled = {track.incoming.rtx_ssrc: track for track in tracks if track.incoming.rtx_payload_type is not None}
         self.repairing.update({ssrc: track for ssrc, track in signalled.items() if ssrc is not None})
 
     def remove(self, tracks: Collection[ProducerTrack]) -> list[int]:
@@ -60,17 +58,17 @@ class RtpListener:
         """
         track = self.repairing.get(header.ssrc)
         if track is None:
-            fitting = [t for t in self._published if t.parameters.rtx_payload_type == header.payload_type]
+            fitting = [t for t in self._published if t.incoming.rtx_payload_type == header.payload_type]
             if len(fitting) != 1:
                 return None
             track = fitting[0]
             self.repairing = {ssrc: repaired for ssrc, repaired in self.repairing.items() if repaired is not track}
             self.repairing[header.ssrc] = track
-        return track if track.parameters.rtx_payload_type == header.payload_type else None
+        return track if track.incoming.rtx_payload_type == header.payload_type else None
 
     def knows_payload_type(self, payload_type: int) -> bool:
         """Whether a track could have it; on a link it tells nothing, and is not looked for among thousands."""
-        return bool(self._piped) or any(t.parameters.codec.payload_type == payload_type for t in self._published)
+        return bool(self._piped) or any(t.incoming.codec.payload_type == payload_type for t in self._published)
 
     def track_for(self, packet: bytes, header: RtpHeader, elements: Elements, now: float) -> ProducerTrack | None:
         """Binds the packet's SSRC, which is not bound, to its track; None when no track fits, or may change yet."""
@@ -81,7 +79,7 @@ class RtpListener:
         """Binds an SSRC to the one track with this MID; None when nothing changes."""
         if ssrc in self.bound:
             return None
-        found = [track for track in (*self._published, *self._piped) if track.parameters.mid == mid]
+        found = [track for track in (*self._published, *self._piped) if track.incoming.mid == mid]
         return self._take(found[0], ssrc, now) if len(found) == 1 else None
 
     def unbind(self, ssrc: int) -> None:
@@ -93,8 +91,8 @@ class RtpListener:
         found = [
             track
             for track in self._published
-            if track.parameters.codec.payload_type == header.payload_type
-            and _mid(packet, elements, track.parameters) in (None, track.parameters.mid)
+            if track.incoming.codec.payload_type == header.payload_type
+            and _mid(packet, elements, track.incoming) in (None, track.incoming.mid)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -104,7 +102,7 @@ class RtpListener:
         if track.source is not None:
             del self.bound[track.source.ssrc]
         self.bound[ssrc] = track
-        track.bind(Source(ssrc, track.parameters.codec, now), now)
+        track.bind(Source(ssrc, track.incoming.codec, now, track.producer.piped), now)
         return track
 
 

@@ -70,6 +70,20 @@ class NackGenerator:
         measured = missing is not None and 1 <= missing.tries <= _measured_tries_max
         return now - missing.first_asked_at if missing is not None and measured else None
 
+    @property
+    def position(self) -> int | None:
+        """The lowest number that is missing and may still come, else the one that comes next; None before the first."""
+        if self._next is None:
+            return None
+        oldest = self._next - limits.sequence_late_max
+        return next((sequence for sequence in self.missing if sequence > oldest), self._next)
+
+    def ask_anew(self, now: float) -> None:
+        """Another sender goes on with the same stream, from `position` on: what it repeats need not be asked for."""
+        for missing in self.missing.values():
+            missing.noticed_at, missing.tries = now, 0
+            missing.due = now + limits.nack_resumed_seconds
+
     def poll(self, rtt_seconds: float, now: float) -> list[int]:
         """The packets to ask for now, in ascending order; what there is no more hope for is given up."""
         asked = []

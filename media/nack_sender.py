@@ -9,9 +9,7 @@ from collections.abc import Iterable, Sequence
 from foundation import limits
 from media import rtcp
 from media.counters import Counters
-from media.nack import NackGenerator
 from media.producer import ProducerTrack
-from media.source import Source
 
 _rtt_gain = 1 / 8
 """RFC 6298 section 2."""
@@ -24,8 +22,7 @@ class NackSender:
         self.path_rtt_seconds: float | None = None
         """Measured by checks of the path, where there are such (the end of a link which dialed)."""
         self._counters = counters
-        self._generators: dict[ProducerTrack, tuple[Source | None, NackGenerator]] = {}
-        """With the source that each is about."""
+        self._asking: set[ProducerTrack] = set()
         self._lacking: dict[ProducerTrack, None] = {}
         self._due: float | None = None
         self._answered_seconds: float | None = None
@@ -41,35 +38,30 @@ class NackSender:
     def add(self, tracks: Iterable[ProducerTrack]) -> None:
         """Asks for what is missing of those tracks whose sender takes NACKs."""
         for track in tracks:
-            if track.producer.piped or "nack" in track.parameters.feedback:
-                self._generators[track] = None, NackGenerator(track.kind)
+            if track.producer.piped or "nack" in track.incoming.feedback:
+                self._asking.add(track)
 
     def forget(self, track: ProducerTrack) -> None:
         """The track is gone."""
-        self._generators.pop(track, None)
+        self._asking.discard(track)
         self._lacking.pop(track, None)
 
     def received(self, track: ProducerTrack, sequences: Sequence[int], keyframes: Iterable[int], now: float) -> None:
         """Takes extended sequence numbers of the track's source; `keyframes` are the places of those that start one."""
-        known = self._generators.get(track)
-        if known is None:
+        if track not in self._asking:
             return
-        source, generator = known
-        if source is not track.source:
-            generator = NackGenerator(track.kind)
-            self._generators[track] = track.source, generator
-        if generator.received(sequences, keyframes, now):
+        gaps = track.gaps
+        if gaps.received(sequences, keyframes, now) or (gaps.missing and track not in self._lacking):
             self._lacking[track] = None
             due = now + limits.nack_delay_seconds
             self._due = due if self._due is None else min(self._due, due)
-        if generator.answered_seconds is not None and track.parameters.rtx_payload_type is None:
-            self._measured(generator.answered_seconds)
-            generator.answered_seconds = None
+        if gaps.answered_seconds is not None and track.incoming.rtx_payload_type is None:
+            self._measured(gaps.answered_seconds)
+            gaps.answered_seconds = None
 
     def repaired(self, track: ProducerTrack, sequence: int, now: float) -> None:
         """A retransmission came which was needed, before it is taken as the packet it is."""
-        known = self._generators.get(track)
-        if known is not None and known[0] is track.source and (sample := known[1].repaired(sequence, now)) is not None:
+        if track in self._asking and (sample := track.gaps.repaired(sequence, now)) is not None:
             self._measured(sample)
 
     def poll(self, sender_ssrc: int, now: float) -> tuple[list[bytes], list[ProducerTrack]]:
@@ -79,14 +71,13 @@ class NackSender:
         packets, broken, times = [], [], []
         rtt_seconds = self.rtt_seconds
         for track in tuple(self._lacking):
-            source, generator = self._generators[track]
-            if source is not None and source is track.source:
-                if lost := generator.poll(rtt_seconds, now):
+            if track.source is not None:
+                if lost := track.gaps.poll(rtt_seconds, now):
                     self._counters.nacks_sent += len(lost)
-                    packets.append(rtcp.generic_nack(sender_ssrc, source.ssrc, lost))
-                if generator.take_broken():
+                    packets.append(rtcp.generic_nack(sender_ssrc, track.source.ssrc, lost))
+                if track.gaps.take_broken():
                     broken.append(track)
-                if (when := generator.timeout()) is not None:
+                if (when := track.gaps.timeout()) is not None:
                     times.append(when)
                     continue
             del self._lacking[track]

@@ -50,7 +50,8 @@ class TrackParameters:
     `ssrc` is None while the sender did not say it: then the first packet with the payload type binds it.
     `feedback` holds the RTCP feedback both ends know, as SDP spells it: `nack`, `nack pli`, `ccm fir`, `goog-remb`,
     `transport-cc`. With `rtx_payload_type` retransmissions go as RTX (RFC 4588), under `rtx_ssrc`; that is None while
-    the sender did not say it.
+    the sender did not say it. On a link `backlog_end` is the 16-bit number of the newest packet that the sender had in
+    its cache when the pipe began with packets from there, which come faster than live.
     """
 
     kind: Kind
@@ -61,6 +62,7 @@ class TrackParameters:
     feedback: frozenset[str] = frozenset()
     rtx_payload_type: int | None = None
     rtx_ssrc: int | None = None
+    backlog_end: int | None = None
 
     def with_ssrc(self, ssrc: int) -> "TrackParameters":
         return replace(self, ssrc=ssrc)
@@ -85,6 +87,7 @@ class TrackParameters:
             "fb": sorted(self.feedback),
             "rtx_pt": self.rtx_payload_type,
             "rtx_ssrc": self.rtx_ssrc,
+            "backlog_end": self.backlog_end,
         }
 
     @classmethod
@@ -106,6 +109,7 @@ class TrackParameters:
                 feedback=frozenset(_text(item) for item in _items(wire["fb"])),
                 rtx_payload_type=_optional(wire.get("rtx_pt"), 127),
                 rtx_ssrc=_optional(wire.get("rtx_ssrc"), 0xFFFFFFFF),
+                backlog_end=_optional(wire.get("backlog_end"), 0xFFFF),
             )
         except (KeyError, TypeError, ValueError, IndexError) as exc:
             raise RemoteError("a track description is malformed") from exc

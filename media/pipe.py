@@ -1,17 +1,21 @@
 """The media side of a link (mediasoup's PipeTransport): piped producers both ways, and control messages beside them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from media.consumer import Consumer
-from media.parameters import TrackParameters
+from media.parameters import Kind, TrackParameters
 from media.producer import Producer
 from media.session import RtpSession
 from media.transport import Transport
 
 _rtx_payload_types = (127, 126)
 """On links, where SSRCs tell streams apart; the second for a track whose own one is the first."""
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 class PipeTransport:
@@ -22,6 +26,8 @@ class PipeTransport:
 
     def __init__(self, rtp: RtpSession) -> None:
         self.rtp = rtp
+        rtp.keep_early()
+        rtp.on_producers_changed = self._weigh
         self.on_connected: Callable[[], None] = lambda: None
         self.on_closed: Callable[[str], None] = lambda reason: None
         self.on_control: Callable[[bytes], None] = lambda data: None
@@ -51,36 +57,58 @@ class PipeTransport:
         """Raises `LocalError` when not connected, or when too much is waiting."""
         self.transport.send_control(data)
 
-    def pipe_out(self, producer: Producer) -> tuple[TrackParameters, ...]:
+    def pipe_out(self, producer: Producer, resume: Mapping[Kind, int] | None = None) -> tuple[TrackParameters, ...]:
         """Sends the producer to the peer from now on; gives its tracks with the fresh SSRCs they have on this link.
+
+        Each track begins, out of the cache and faster than live, with the packet whose 16-bit sequence number `resume`
+        says: the peer's `Producer.positions`, of the same source. Where the cache has it no more, or without `resume`,
+        video begins with the last keyframe; if that is too old one is asked for. Packets follow the present turn of
+        the loop, so that a message with the tracks is sent before them.
 
         A pipe of the same producer that is there already is replaced: under one SRTP key no SSRC is used twice.
         Raises `LocalError` when the producer is closed or has too many consumers.
         """
         self.stop_pipe(producer.id, "replaced")
         tracks = tuple(self._outgoing(track.parameters) for track in producer.tracks.values())
-        consumer = self.rtp.consume(producer, tracks, pipe=True)
+        consumer = self.rtp.consume(producer, tracks, pipe=True, resume=resume)
         self._out[producer.id] = consumer
         consumer.on_close.append(lambda _reason: self._forget(producer.id, consumer))
         self._weigh()
-        return tracks
+        return tuple(replace(track, backlog_end=consumer.backlog_end(track.kind)) for track in tracks)
 
     def stop_pipe(self, producer_id: UUID, reason: str) -> None:
         """Sends the producer no longer; nothing happens when it was not sent."""
         if (consumer := self._out.get(producer_id)) is not None:
             consumer.close(reason)
 
-    def pipe_in(self, producer_id: UUID, tracks: Sequence[TrackParameters]) -> Producer:
-        """Takes a producer from the peer. Raises `LocalError` when it is carried here already."""
-        producer = self.rtp.produce(producer_id, tracks, piped=True)
-        producer.on_close.append(lambda _reason: self._weigh())
-        self._weigh()
-        return producer
+    def pipe_in(
+        self, producer_id: UUID, tracks: Sequence[TrackParameters], on_flowing: Callable[[], None] = _nothing
+    ) -> Producer:
+        """Takes a producer from the peer; `on_flowing` is called with its first packet.
 
-    def adopt(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
-        """Takes from the peer what another link brought until now; its consumers stay. Raises `LocalError`."""
-        self.rtp.adopt(producer, tracks)
-        self._weigh()
+        Raises `LocalError` when it is carried here already.
+        """
+        return self.rtp.produce(producer_id, tracks, True, on_flowing)
+
+    def adopt(
+        self,
+        producer: Producer,
+        tracks: Sequence[TrackParameters],
+        *,
+        same_source: bool = False,
+        on_flowing: Callable[[], None] = _nothing,
+    ) -> None:
+        """Takes from the peer, from its first packet on, what another link brought until now; its consumers stay.
+
+        `same_source`: it is the same session of the same publisher, whose numbers run on; viewers then see no seam.
+        `on_flowing` is called with the first packet: from then on the other link's are dropped. Raises `LocalError`
+        when the tracks cannot be mapped.
+        """
+        self.rtp.adopt(producer, tracks, same_source, on_flowing)
+
+    def drop(self, producer: Producer) -> None:
+        """Takes a producer from the peer no longer, nor waits for it; it stays, with its consumers."""
+        self.rtp.drop(producer)
 
     def close(self, reason: str = "closed") -> None:
         """Ends the link with everything on it; idempotent."""
@@ -118,6 +146,7 @@ class PipeTransport:
             mid=f"{ssrc:08x}",
             rtx_payload_type=rtx_payload_type,
             rtx_ssrc=self.rtp.fresh_ssrc(),
+            backlog_end=None,
         )
 
     def _forget(self, producer_id: UUID, consumer: Consumer) -> None:

@@ -1,7 +1,7 @@
 """Producer (mediasoup's term): one stream under one UUID, published here or piped from another node."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,6 +10,8 @@ from foundation import limits
 from foundation.errors import LocalError
 from media.fanout import Fanout
 from media.forward import Forwarder
+from media.intake import Intake, intake_of
+from media.nack import NackGenerator
 from media.parameters import Kind, TrackParameters
 from media.source import KeyframeRequests, Source
 
@@ -20,9 +22,18 @@ class ProducerTrack:
     def __init__(self, producer: "Producer", parameters: TrackParameters, forwarder: Forwarder) -> None:
         self.producer = producer
         self.parameters = parameters
+        """What consumers agreed on; it stays."""
+        self.incoming = parameters
+        """What its sender says of it, and may come otherwise from another sender."""
+        self.intake: Intake | None = None
+        """What makes the one from the other, where they differ in more than SSRC and MID."""
         self.fanout = Fanout(forwarder, lambda: producer.request_keyframe(parameters.kind))
+        self.gaps = NackGenerator(parameters.kind)
+        """What is missing of the source, and of those it goes on from."""
         self.source: Source | None = None
         """None until the first packet, and after a BYE."""
+        self._latest: Source | None = None
+        self._goes_on = False
         self._bound_at = float("-inf")
         self.heard_at = float("-inf")
         """When its newest packets came."""
@@ -42,7 +53,18 @@ class ProducerTrack:
     @property
     def ssrc(self) -> int | None:
         """The source's, or before its first packet the one that was signalled."""
-        return self.parameters.ssrc if self.source is None else self.source.ssrc
+        return self.incoming.ssrc if self.source is None else self.source.ssrc
+
+    def announce(self, incoming: TrackParameters, intake: Intake | None, same_source: bool, now: float) -> None:
+        """The track comes by another way from now on; `same_source`: with the numbers it had, so that it goes on."""
+        self.incoming, self.intake, self._goes_on = incoming, intake, same_source
+        self.begins(now, asked=self.producer.piped and not same_source)
+
+    def begins(self, now: float, asked: bool) -> None:
+        """Its sender begins with what its cache holds; `asked`: or has asked for a keyframe, so we need not."""
+        self.fanout.expect_backlog(self.incoming.backlog_end, now)
+        if asked:
+            self.keyframe_requests.asked(now)
 
     def may_bind(self, ssrc: int, now: float) -> bool:
         """Whether this SSRC may feed the track now: none changes it too often, or by a late packet of a former one."""
@@ -53,9 +75,15 @@ class ProducerTrack:
     def bind(self, source: Source, now: float) -> None:
         """This source feeds the track from now on."""
         self.unbind()
+        goes_on, self._goes_on = self._goes_on, False
         self.source, self._bound_at, self.restarts = source, now, 0
-        if self._fed:
-            self._source_changed()
+        if goes_on and self._latest is not None:
+            source.go_on(self._latest)
+            self.gaps.ask_anew(now)
+        else:
+            self.gaps = NackGenerator(self.kind)
+            if self._fed:
+                self._source_changed()
         self._fed = True
 
     def unbind(self) -> None:
@@ -65,7 +93,7 @@ class ProducerTrack:
             self._past_bytes += source.bytes_
             self._past_lost += source.lost
             self._former.append(source.ssrc)
-            self.source = None
+            self.source, self._latest = None, source
 
     def restart(self) -> None:
         """The source has begun to number anew: so do the consumers."""
@@ -141,27 +169,47 @@ class Producer:
         """Called once, with the reason."""
         self.on_consumers_changed: list[Callable[[int, int], None]] = []
         """Called with the number of viewers and of pipes when one came or went, but not when the producer closed."""
+        self.fed = False
+        """Whether a session feeds it; a piped producer outlives the one that does."""
         self._keyframe_wanted = keyframe_wanted
         self._let_go: Callable[[Producer], None] = lambda producer: None
+        self._give_up: Callable[[], None] = lambda: None
 
     def feed(self, keyframe_wanted: Callable[[ProducerTrack], None], let_go: Callable[["Producer"], None]) -> None:
         """A session feeds the tracks from now on; `let_go` tells it when it does so no longer."""
-        self._keyframe_wanted, self._let_go = keyframe_wanted, let_go
+        self._keyframe_wanted, self._let_go, self.fed = keyframe_wanted, let_go, True
+
+    def awaits(self, give_up: Callable[[], None]) -> None:
+        """A session waits for first packets, to feed it then; `give_up` ends that, when another one does so."""
+        former, self._give_up = self._give_up, give_up
+        former()
+
+    def positions(self) -> dict[Kind, int]:
+        """The first 16-bit sequence number that each track misses and could still use; those that never came left out.
+
+        With it another parent is asked to go on: see `PipeTransport.pipe_out`.
+        """
+        found = {kind: track.gaps.position for kind, track in self.tracks.items()}
+        return {kind: position & 0xFFFF for kind, position in found.items() if position is not None}
 
     def orphan(self) -> None:
         """Nothing feeds the tracks, until `feed`; the consumers wait. Idempotent."""
         let_go = self._let_go
         self.feed(lambda track: None, lambda producer: None)
+        self.fed = False
         let_go(self)
 
-    def retrack(self, tracks: Sequence[TrackParameters]) -> None:
-        """The same tracks come under other SSRCs, from another parent. Raises `LocalError` when they are others."""
-        if sorted(track.kind for track in tracks) != sorted(self.tracks) or not all(
-            _alike(track, self.tracks[track.kind].parameters) for track in tracks
-        ):
+    def intakes(self, tracks: Sequence[TrackParameters]) -> Mapping[Kind, Intake | None]:
+        """How these could become its tracks. Raises `LocalError` when a consumer could not go on with them."""
+        if sorted(track.kind for track in tracks) != sorted(self.tracks):
             raise LocalError(f"producer {self.id} has other tracks now")
+        return {track.kind: intake_of(self.tracks[track.kind].parameters, track) for track in tracks}
+
+    def retrack(self, tracks: Sequence[TrackParameters], same_source: bool, now: float) -> None:
+        """Its tracks come from elsewhere, see `ProducerTrack.announce`. Raises `LocalError` as `intakes`."""
+        intakes = self.intakes(tracks)
         for track in tracks:
-            self.tracks[track.kind].parameters = track
+            self.tracks[track.kind].announce(track, intakes[track.kind], same_source, now)
 
     def request_keyframe(self, kind: Kind) -> None:
         """Asks whoever sends the track for a keyframe: at once, or when the last request is a second ago."""
@@ -192,6 +240,7 @@ class Producer:
         for consumer in tuple(self.consumers):
             consumer.close(reason)
         self.orphan()
+        self.awaits(lambda: None)
         for callback in self.on_close:
             callback(reason)
 
@@ -207,8 +256,3 @@ class Producer:
         if not self.closed:
             for callback in self.on_consumers_changed:
                 callback(self.viewers, self.pipes)
-
-
-def _alike(one: TrackParameters, other: TrackParameters) -> bool:
-    """Whether consumers of one can go on with the other: codec, payload type and extensions are the same."""
-    return one.codec == other.codec and one.extensions == other.extensions

@@ -7,6 +7,7 @@ from aiortc.rtp import RtcpSrPacket
 
 from foundation import limits
 from foundation.errors import RemoteError
+from media.arrivals import Arrivals
 from media.burst import Burst
 from media.congestion import CongestionFeedback
 from media.counters import Counters
@@ -24,6 +25,7 @@ class RtpReceiver:
     """The producers of one session, from the packet path's side."""
 
     def __init__(self, counters: Counters, rng: random.Random) -> None:
+        self.arrivals = Arrivals()
         self._counters = counters
         self._listener = RtpListener()
         self._congestion = CongestionFeedback()
@@ -36,7 +38,7 @@ class RtpReceiver:
         self._listener.add(producer.tracks.values())
         self._nacks.add(producer.tracks.values())
         if not producer.piped:
-            self._congestion.agree(track.parameters for track in producer.tracks.values())
+            self._congestion.agree(track.incoming for track in producer.tracks.values())
 
     def remove(self, producer: Producer) -> list[int]:
         """Takes no more; the SSRCs that fed its tracks."""
@@ -74,6 +76,7 @@ class RtpReceiver:
 
     def described(self, ssrc: int, mid: str, now: float) -> None:
         """An SSRC was said to belong to the track with this MID."""
+        self.arrivals.came(mid)
         self._listener.described(ssrc, mid, now)
 
     def ended(self, ssrc: int) -> None:
@@ -115,16 +118,18 @@ class RtpReceiver:
             return
         if track is None:
             self._forward(bursts)  # before a track begins anew with another source
+            self.arrivals.came(header.ssrc)
             track = self._listener.track_for(packet, header, found, now)
             if track is None:
-                self._count_unknown(header.payload_type)
+                if not self.arrivals.keep(header.ssrc, packet, now):
+                    self._count_unknown(header.payload_type)
                 return
         source = track.source
         assert source is not None
         sequence = source.received(header, len(packet), now)
         if sequence is None:
             self._counters.rtp_refused += 1
-        elif header.payload_type != track.parameters.codec.payload_type:
+        elif header.payload_type != track.incoming.codec.payload_type:
             self._counters.rtp_unknown_payload_type += 1
             self._forward(bursts)
             self._nacks.received(track, [sequence], (), now)  # it is unwanted, but not missing
@@ -136,9 +141,7 @@ class RtpReceiver:
     ) -> None:
         """A retransmission as RTX: what it carries takes the way of any packet, if it has not come yet."""
         source = track.source
-        original = (
-            None if source is None else restored(packet, header, track.parameters.codec.payload_type, source.ssrc)
-        )
+        original = None if source is None else restored(packet, header, track.incoming.codec.payload_type, source.ssrc)
         if source is None or original is None or not source.lacks(int.from_bytes(original[2:4], "big")):
             self._counters.rtx_unneeded += 1
             return
@@ -162,6 +165,8 @@ class RtpReceiver:
         if track.source is not None and track.source.restarts != track.restarts:
             self._forward(bursts)
             track.restart()
+        if track.intake is not None:
+            packet, header = track.intake.renamed(packet, header)
         keyframe = track.kind == "video" and starts_keyframe(
             track.parameters.codec.name, packet[header.payload_start : header.payload_end]
         )

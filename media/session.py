@@ -7,7 +7,7 @@ due. Where no packets come or go there is no timer.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -19,7 +19,7 @@ from foundation.errors import LocalError, RemoteError
 from media import rtcp
 from media.consumer import Consumer
 from media.consumer_track import ConsumerTrack, Destination
-from media.parameters import TrackParameters
+from media.parameters import Kind, TrackParameters
 from media.producer import Producer, ProducerTrack
 from media.receiving import RtpReceiver
 from media.reports import Outgoing
@@ -28,6 +28,10 @@ from media.sdes import described_mids
 from media.sending import RtpSender, farewells
 
 _first_number_bits = 15
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 class SessionTransport(Destination, Protocol):
@@ -53,6 +57,8 @@ class RtpSession:
         self.producers: dict[UUID, Producer] = {}
         self.consumers: set[Consumer] = set()
         self.closed = False
+        self.on_producers_changed: Callable[[], None] = lambda: None
+        """Called when this session feeds one more or one less."""
         self._router = router
         self._loop = loop
         self._rng = rng
@@ -67,6 +73,7 @@ class RtpSession:
         self._cname = f"{rng.getrandbits(96):024x}"
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._early: set[int | None] = set()
 
     @property
     def bitrate_allowed(self) -> int | None:
@@ -87,30 +94,80 @@ class RtpSession:
             if not self._receiver.hears(self._newest_ssrc):
                 return self._newest_ssrc
 
-    def produce(self, producer_id: UUID, tracks: Sequence[TrackParameters], piped: bool) -> Producer:
-        """Takes the stream which the other end sends, published or piped.
+    def produce(
+        self,
+        producer_id: UUID,
+        tracks: Sequence[TrackParameters],
+        piped: bool,
+        on_flowing: Callable[[], None] = _nothing,
+    ) -> Producer:
+        """Takes the stream which the other end sends, published or piped; `on_flowing` tells that a pipe's first
+        packet came.
 
         Raises `LocalError` when the id is carried already, at a limit, or when closed.
         """
         if self.closed:
             raise LocalError("the session is closed")
-        producer = Producer(producer_id, tracks, piped, self._router.forwarder, self._want_keyframe, self._loop.time())
+        now = self._loop.time()
+        producer = Producer(producer_id, tracks, piped, self._router.forwarder, self._want_keyframe, now)
         self._router.add(producer)
         self._feed(producer)
+        if piped:
+            for track in producer.tracks.values():
+                track.begins(now, asked=True)
+            self._await(producer, tracks, on_flowing)
         return producer
 
-    def adopt(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
-        """Feeds a piped producer in place of the session that did: its consumers stay, only its source changes.
+    def adopt(
+        self,
+        producer: Producer,
+        tracks: Sequence[TrackParameters],
+        same_source: bool = False,
+        on_flowing: Callable[[], None] = _nothing,
+    ) -> None:
+        """Feeds a piped producer in place of the session that does, from the first packet on; at once if none does.
 
-        Raises `LocalError` when these are not its tracks, or when closed.
+        Its consumers stay. `same_source`: the numbers are those it had, of the same publisher; they run on, and what
+        came already is dropped. Otherwise consumers begin anew, video with a keyframe. Raises `LocalError` when these
+        cannot become its tracks, or when closed.
         """
         if self.closed:
             raise LocalError("the session is closed")
-        producer.retrack(tracks)
-        producer.orphan()
-        self._feed(producer)
+        producer.intakes(tracks)
+        first = on_flowing
+        if producer.fed:
+            first = partial(self._replace, producer, tracks, same_source, on_flowing)
+        else:
+            self._feed_from_here(producer, tracks, same_source)
+        self._await(producer, tracks, first)
 
-    def consume(self, producer: Producer, tracks: Sequence[TrackParameters], pipe: bool = False) -> Consumer:
+    def drop(self, producer: Producer) -> None:
+        """Feeds a piped producer no longer, and does not wait to; nothing happens when it did neither."""
+        self._receiver.arrivals.give_up(producer.id)
+        if self.producers.get(producer.id) is producer:
+            producer.orphan()
+
+    def take_over(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
+        """The publisher of a producer that was piped here is the other end now. Raises `LocalError` as `adopt`."""
+        if self.closed:
+            raise LocalError("the session is closed")
+        producer.intakes(tracks)
+        producer.awaits(lambda: None)
+        producer.orphan()
+        producer.piped = False
+        self._feed_from_here(producer, tracks, same_source=False)
+
+    def keep_early(self) -> None:
+        """Packets that come before the word about them are kept for a moment: on links."""
+        self._receiver.arrivals.keeps_early = True
+
+    def consume(
+        self,
+        producer: Producer,
+        tracks: Sequence[TrackParameters],
+        pipe: bool = False,
+        resume: Mapping[Kind, int] | None = None,
+    ) -> Consumer:
         """Sends a producer's tracks to the other end in the form it takes them, each with an SSRC of `fresh_ssrc`.
 
         Raises `LocalError` when the producer is closed, at a limit, or has no such track, and when the session is
@@ -119,7 +176,7 @@ class RtpSession:
         if self.closed or len(self.consumers) >= limits.consumers_per_session_max:
             raise LocalError("the session is closed, or has too many consumers")
         members = [self._consumer_track(producer, parameters, pipe) for parameters in tracks]
-        consumer = Consumer(producer, members, pipe)
+        consumer = Consumer(producer, members, pipe, resume)
         self.consumers.add(consumer)
         for outgoing in self._sender.add(consumer):
             outgoing.track.on_flow = partial(self._flows, outgoing)
@@ -167,6 +224,8 @@ class RtpSession:
     def rtp_received(self, packets: list[bytes], now: float) -> None:
         """Takes the packets of one burst."""
         if not self.closed:
+            if self._early:
+                self._receive_early()
             self._receiver.received(packets, now)
             self._rearm()
 
@@ -219,10 +278,43 @@ class RtpSession:
         self.producers[producer.id] = producer
         self._receiver.add(producer)
         producer.feed(self._want_keyframe, self._let_go)
+        self.on_producers_changed()
+
+    def _feed_from_here(self, producer: Producer, tracks: Sequence[TrackParameters], same_source: bool) -> None:
+        producer.orphan()
+        producer.retrack(tracks, same_source, self._loop.time())
+        self._feed(producer)
+
+    def _replace(
+        self,
+        producer: Producer,
+        tracks: Sequence[TrackParameters],
+        same_source: bool,
+        on_flowing: Callable[[], None],
+    ) -> None:
+        self._feed_from_here(producer, tracks, same_source)
+        on_flowing()
+
+    def _await(self, producer: Producer, tracks: Sequence[TrackParameters], first: Callable[[], None]) -> None:
+        arrivals = self._receiver.arrivals
+        producer.awaits(partial(arrivals.give_up, producer.id))
+        arrivals.expect(producer.id, tracks, first)
+        if arrivals.keeps_early:
+            self._early |= {ssrc for track in tracks for ssrc in (track.ssrc, track.rtx_ssrc)}
+            self._loop.call_at(self._loop.time(), self._receive_early)
+
+    def _receive_early(self) -> None:
+        """What came before it was announced; not at once, as whoever announces it is not ready yet."""
+        ssrcs, self._early = self._early, set()
+        now = self._loop.time()
+        if not self.closed and (packets := self._receiver.arrivals.early(ssrcs, now)):
+            self._receiver.received(packets, now)
+            self._rearm()
 
     def _let_go(self, producer: Producer) -> None:
         del self.producers[producer.id]
         self._forget(self._receiver.remove(producer))
+        self.on_producers_changed()
 
     def _consumer_closed(self, consumer: Consumer) -> None:
         self.consumers.discard(consumer)

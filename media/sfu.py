@@ -98,15 +98,21 @@ class Sfu:
         """What the port, the endpoint and the packet path counted since the start, by name."""
         return {**self.endpoint.counters, **asdict(self.router.counters)}
 
-    def publish(self, offer: Offer, producer_id: UUID) -> WebRtcSession:
+    def publish(self, offer: Offer, producer_id: UUID, *, take_over: bool = False) -> WebRtcSession:
         """Sets up a WHIP session; its `producer` is routed at once, and has packets once the client is connected.
 
-        Raises `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is reached.
+        `take_over`: a producer that was piped here is published here from now on, and keeps its consumers. Raises
+        `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is reached.
         """
         plan = plan_publish(offer)
         session, local = self._accept(offer)
         try:
-            session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
+            carried = self.router.get(producer_id) if take_over else None
+            if carried is not None and carried.piped:
+                session.rtp.take_over(carried, plan.tracks)
+                session.producer = carried
+            else:
+                session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
             session.answer = write_answer(offer, plan, local, str(producer_id))
         except BaseException:
             session.close("the offer cannot be answered")

@@ -30,8 +30,10 @@ class Source:
     who forwards under it never sends two packets under one number.
     """
 
-    def __init__(self, ssrc: int, codec: Codec, now: float) -> None:
+    def __init__(self, ssrc: int, codec: Codec, now: float, piped: bool = False) -> None:
+        """`piped`: a node passes it on, which numbers anew under another SSRC only, but may send what is long known."""
         self.ssrc = ssrc
+        self.piped = piped
         self.codec = codec
         self.created_at = now
         self.clock = SenderClock(codec.clock_rate)
@@ -50,6 +52,7 @@ class Source:
         """Extended: its low 16 bits are the packet's own number."""
         self._expected_before = 0
         self._run_start = 0
+        self._continued = False
         self._seen = 0
         self._stranger = 0
         self._strangers = 0
@@ -74,6 +77,16 @@ class Source:
     def lost(self) -> int:
         """Packets that have not come, in all."""
         return self.expected - self.packets
+
+    def go_on(self, former: "Source") -> None:
+        """Before the first packet: the numbering is that of a former source, of the same stream by another way.
+
+        What that one had does not count again, and what it missed counts as no loss of this one.
+        """
+        self.highest_sequence, self._seen, self.clock = former.highest_sequence, former._seen, former.clock
+        if former.highest_sequence is not None:
+            self._run_start = former.highest_sequence + 1
+            self._continued = True
 
     def bitrate(self, now: float) -> int:
         """Bits per second over about the last second, RTP headers included."""
@@ -152,17 +165,21 @@ class Source:
                 self.duplicates += 1
                 return None
             self._seen |= 1 << -step
-            self._run_start = min(self._run_start, highest + step)
+            if not self._continued:
+                self._run_start = min(self._run_start, highest + step)
         else:
             return self._restart(number, highest)
         self._strangers = 0
         return highest + step
 
     def _restart(self, number: int, highest: int) -> int | None:
+        just_late = -limits.sequence_jump_max < sequence_distance(number, highest & 0xFFFF) < 0
+        if just_late and self.piped:
+            self.refused += 1
+            return None
         follows = self._strangers > 0 and number == (self._stranger + 1) & 0xFFFF
         self._strangers = self._strangers + 1 if follows else 1
         self._stranger = number
-        just_late = -limits.sequence_jump_max < sequence_distance(number, highest & 0xFFFF) < 0
         if self._strangers < (limits.late_run_packets_max if just_late else _restart_packets):
             self.refused += 1
             return None
@@ -171,6 +188,7 @@ class Source:
         self._seen = 1
         self._arrival = None
         self._expected_before = self.expected
+        self._continued = False
         self._run_start = self.highest_sequence = highest + ((number - highest) & 0xFFFF)
         return self._run_start
 
@@ -245,6 +263,10 @@ class KeyframeRequests:
         """A consumer needs a keyframe."""
         self._wanted = True
         self._retries = limits.keyframe_retries_max
+
+    def asked(self, now: float) -> None:
+        """Somebody else has asked the source, or has a keyframe for us: that counts as a request of ours."""
+        self._sent_at = now
 
     def keyframe_seen(self, now: float) -> None:
         """A keyframe of the source began: whoever waited is served."""

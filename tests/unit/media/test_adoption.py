@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from foundation import limits
 from foundation.errors import LocalError
 from media.parameters import Codec
 from media.rtp import parse_header
@@ -42,14 +43,19 @@ def test_viewers_go_on_with_what_another_link_brings() -> None:
     assert after[0] == (before[-1] + 1) & 0xFFFF
 
 
-def test_the_former_link_feeds_it_no_longer() -> None:
+def test_the_former_link_feeds_it_until_the_new_one_does() -> None:
     node = Node()
     first, second, viewer = Client(node), Client(node), Client(node)
     producer = first.publish(VIDEO, piped=True)
     viewer.watch(producer)
-    second.session.adopt(producer, [OTHER])
+    told: list[str] = []
     first.sends(video(1, 0xA0, key=True))
-    assert viewer.transport.received() == []
+    second.session.adopt(producer, [OTHER], on_flowing=lambda: told.append("flowing"))
+    first.sends(video(2, 0xA0))
+    assert (len(viewer.transport.received()), told) == (2, [])
+    second.sends(video(7, 0xC0, key=True))
+    first.sends(video(3, 0xA0, key=True))
+    assert (len(viewer.transport.received()), told) == (1, ["flowing"])
     assert first.session.producers == {}
     first.session.close()
     assert not producer.closed
@@ -63,6 +69,8 @@ def test_keyframes_are_asked_of_the_link_that_feeds_it_now() -> None:
     second.sends(video(1, 0xC0))
     first.transport.taken_rtcp()
     viewer.watch(producer)
+    assert second.transport.taken_rtcp() == []
+    node.virtual.advance(limits.keyframe_gap_seconds_min)
     assert first.transport.taken_rtcp() == []
     assert second.transport.taken_rtcp() != []
 
