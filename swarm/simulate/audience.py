@@ -42,6 +42,7 @@ class Viewer:
     http_seconds: float = 0.0
     hops: int = 0
     way: float = 0.0
+    leaving: "Host | None" = None
     joined: bool = False
     gone: bool = False
     displaced: bool = False
@@ -86,10 +87,10 @@ class Audience:
         if not viewer.gone:
             viewer.gone = True
             del self.viewers[viewer.name]
-            for host in {viewer.host, viewer.posted_to} - {None}:
+            for host in (viewer.host, viewer.posted_to, viewer.leaving):
                 if host is not None and host.alive:
                     host.release(viewer)
-            viewer.host = viewer.posted_to = None
+            viewer.host = viewer.posted_to = viewer.leaving = None
 
     # --- what a node's HTTP server answers ---
 
@@ -97,6 +98,10 @@ class Audience:
         """201: it has a session here."""
         assert viewer.host is None, f"{viewer.name} is served twice"
         now = self._events.now
+        if viewer.leaving is not None:
+            left, viewer.leaving = viewer.leaving, None
+            if left.alive:
+                left.release(viewer)
         viewer.host, viewer.posted_to = host, None
         if not viewer.joined:
             viewer.joined = True
@@ -128,19 +133,31 @@ class Audience:
         self.not_found += not full
         self._events.after(viewer.way + retry_seconds * self._rng.uniform(1.0, 1.3), self._knock, viewer)
 
-    def ended(self, viewer: Viewer, dark_since: float) -> None:
+    def ended(self, viewer: Viewer, host: "Host", dark_since: float) -> None:
         """Its session was closed by the node."""
         self.dropped += 1
-        viewer.host = None
         viewer.dark_since = dark_since
-        self._events.after(self._rng.uniform(*_DROPPED_SECONDS), self._knock, viewer)
+        self._lost(viewer, host, self._rng.uniform(*_DROPPED_SECONDS))
 
-    def displace(self, viewer: Viewer) -> None:
-        """Its node is dead, or the one it waits for."""
+    def reconnect(self, viewer: Viewer) -> None:
+        """The node asks its viewer to go on elsewhere: the old session ends when the new one is there."""
+        if not viewer.gone and viewer.host is not None and viewer.leaving is None:
+            viewer.leaving, viewer.host = viewer.host, None
+            self._knock(viewer)
+
+    def displace(self, viewer: Viewer, host: "Host") -> None:
+        """The node is dead which serves it, or from which it expects an answer."""
+        if viewer.posted_to is not host or viewer.dark_since < 0:
+            viewer.displaced = True
+            viewer.dark_since = self._events.now
+        self._lost(viewer, host, self._rng.uniform(*_DISPLACED_SECONDS))
+
+    def _lost(self, viewer: Viewer, host: "Host", pause: float) -> None:
+        if viewer.leaving is host:  # It is on its way to another one already.
+            viewer.leaving = None
+            return
         viewer.host = viewer.posted_to = None
-        viewer.displaced = True
-        viewer.dark_since = self._events.now
-        self._events.after(self._rng.uniform(*_DISPLACED_SECONDS), self._knock, viewer)
+        self._events.after(pause, self._knock, viewer)
 
     # --- the client ---
 

@@ -117,7 +117,7 @@ class _Trouble:
     def plan(self) -> None:
         kinds = (
             self._kill, self._kill, self._kill_relay, self._kill_owner, self._join, self._join, self._cut_link,
-            self._partition, self._drain, self._drain, self._flash,
+            self._partition, self._drain, self._drain, self._flash, self._take_over,
         )  # fmt: skip
         for _ in range(self._rng.randint(2, max(3, self._world.scenario.nodes // 4))):
             self._world.events.at(START + self._rng.uniform(3.0, _FAULT_SECONDS - 1), self._rng.choice(kinds))
@@ -160,7 +160,12 @@ class _Trouble:
     def _drain(self) -> None:
         victim = self._victim()
         if victim is not None:
-            self._world.leave(victim)
+            self._world.leave(victim, stays=self._rng.random() < 0.3)
+
+    def _take_over(self) -> None:
+        """The publisher appears elsewhere."""
+        for producer in list(self._world.owners)[:1]:
+            self._world.take_over(self._rng.choice(self._world.alive), producer)
 
     def _cut_link(self) -> None:
         wires = list(self._world.network.wires.values())

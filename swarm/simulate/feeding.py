@@ -78,6 +78,11 @@ class Feeding:
         self.unplug(feed, now)
         self._spread(feed, now)
 
+    def end(self, feed: Feed, now: float) -> None:
+        """The publisher is gone; the stream may come from elsewhere."""
+        feed.origin = False
+        self._spread(feed, now)
+
     def plug(self, feed: Feed, source: Feed, pipe: int, now: float, keep_old: bool = False) -> None:
         """The node takes the stream from there, and for a while also from where it came."""
         if keep_old and feed.source is not None and feed.source is not source:

@@ -36,3 +36,7 @@ class Geography:
         """Seconds for one datagram between two regions (indices into `names`)."""
         base = self._base[a][b]
         return base + (base * _JITTER_SHARE + _JITTER_SECONDS) * self._random()
+
+    def rtt(self, a: int, b: int) -> float:
+        """The usual round trip between two regions."""
+        return 2 * self._base[a][b]

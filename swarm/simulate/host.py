@@ -87,6 +87,7 @@ class Host:
             capabilities=PlainCapabilities(self.id, lambda: world.events.now),
             sample=self._sample,
             others=world.others,
+            rtt=self._rtt,
         )
         self.timer_at: float | None = None
         self._unused_since: dict[NodeId, float] = {}
@@ -122,6 +123,34 @@ class Host:
         self.tree.release_want(viewer.producer, viewer.name, self.world.events.now)
         self._settle()
 
+    def superseded(self, producer: UUID, epoch: int) -> None:
+        """Another node owns the producer now, with a higher epoch; the publisher here is sent away."""
+        if not self.alive:
+            return
+        feed = self.world.feeding.get(self.id, producer)
+        if feed is not None:
+            self.world.feeding.end(feed, self.world.events.now)
+        self.tree.superseded(producer, epoch, self.world.events.now)
+        self._settle()
+
+    def drain(self) -> None:
+        """It is about to go: nodes and viewers are to leave, and it exits by a deadline."""
+        self.draining = True
+        self.tree.drain(self.world.events.now)
+        self._settle()
+
+    def undrain(self) -> None:
+        """It stays after all."""
+        self.draining = False
+        self.tree.undrain(self.world.events.now)
+        self._settle()
+
+    def exit(self) -> None:
+        """The process ends, and says so to everybody it has a link with."""
+        for wire in list(self.links.values()):
+            self.world.network.close(wire)
+        self.crash()
+
     def crash(self) -> None:
         """The process is gone, without a word."""
         now = self.world.events.now
@@ -131,7 +160,7 @@ class Host:
         for wire in self.links.values():
             self.world.network.silence(wire, wire.other(self))
         for viewer in [*self.watching.values(), *self.waiting.values()]:
-            self.world.audience.displace(viewer)
+            self.world.audience.displace(viewer, self)
         self.watching.clear()
         self.waiting.clear()
 
@@ -175,14 +204,16 @@ class Host:
 
     def silent(self, wire: Wire) -> None:
         """Media and keepalives from this parent have stopped."""
-        if self.alive and self.links.get(wire.other(self).id) is wire:
-            self.link_down(wire)
+        peer = wire.other(self).id
+        if self.alive and self.links.get(peer) is wire:
+            self.tree.parent_silent(peer, self.world.events.now)
+            self._settle()
 
     def flowing(self, producer: UUID, source: Feed) -> None:
         """The first packet has come from there."""
         feed = self.world.feeding.get(self.id, producer)
         if self.alive and feed is not None and source.fed and (feed.source is source or feed.spare is source):
-            getattr(self.tree, "pipe_flowing", lambda *_: None)(producer, source.node, self.world.events.now)
+            self.tree.pipe_flowing(producer, source.node, self.world.events.now)
             self._settle()
 
     def takes_from(self, node: NodeId) -> bool:
@@ -230,7 +261,8 @@ class Host:
 
     def _found(self, producer: UUID, lease: Lease | None) -> None:
         if self.alive:
-            self.tree.owner_found(producer, lease.owner if lease is not None else None, self.world.events.now)
+            owner, epoch = (lease.owner, lease.epoch) if lease is not None else (None, 0)
+            self.tree.owner_found(producer, owner, self.world.events.now, epoch)
             self._settle()
 
     def _connect(self, action: Connect) -> None:
@@ -244,6 +276,10 @@ class Host:
     def _answered(self, key: int, answer: Message | None) -> None:
         self.tree.answered(key, answer, self.world.events.now)
         self._settle()
+
+    def _rtt(self, node: NodeId) -> float | None:
+        peer = self.world.hosts.get(node)
+        return self.world.geography.rtt(self.region, peer.region) if peer is not None else None
 
     def _sample(self, count: int) -> list[Contact]:
         return [host.record.contact for host in self.world.sample(self, count)]
@@ -324,7 +360,7 @@ class Host:
         now = self.world.events.now
         if feed is not None:
             feed.viewers -= 1
-        self.world.audience.ended(viewer, now if feed is None or feed.fed else feed.dark_since)
+        self.world.audience.ended(viewer, self, now if feed is None or feed.fed else feed.dark_since)
 
     def _feed(self, producer: UUID) -> Feed:
         return self.world.feeding.feed(self.id, producer, self.world.events.now)

@@ -206,6 +206,8 @@ class Invariants:
         seen: set[str] = set()
         for host in self._world.alive:
             for name, viewer in (*host.watching.items(), *host.waiting.items()):
+                if viewer.leaving is host:
+                    continue
                 self._hold(name not in seen, host, f"{name} is in two places")
                 seen.add(name)
                 self._hold(viewer.host is host or viewer.posted_to is host, host, f"{name} does not know where it is")

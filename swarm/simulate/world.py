@@ -35,6 +35,17 @@ _REFUSED_SECONDS = 1.0
 _PACKET_SECONDS = 0.01
 """Between two packets of a stream."""
 
+_DRAIN_SECONDS = 10.0
+"""A draining node exits by then."""
+
+_RECONNECT_SECONDS = 3.0
+"""In which the viewers of a draining node are told to go."""
+
+_CHANGE_OF_MIND_SECONDS = 1.5
+
+_SUPERSEDED_SECONDS = 0.2
+"""Until an owner hears of another one with a higher epoch: its announcements are answered with it."""
+
 _RETURN_SECONDS = 3.0
 """Until a publisher whose node died posts again by another one."""
 
@@ -63,6 +74,7 @@ class World:
         self.lookups = 0
         self.feeding.on_flow = self._flows
         self.parent_changes = 0
+        self.drains: list[float] = []
         self.parent_changes_unforced = 0
         self._records: dict[bytes, NodeRecord] = {}
         self._numbers = 0
@@ -91,9 +103,26 @@ class World:
                 del self.owners[producer]
                 self.events.after(_RETURN_SECONDS, self.publish_anywhere, producer)
 
-    def leave(self, host: Host) -> None:
-        """A node ends as told to."""
-        self.crash(host)
+    def leave(self, host: Host, stays: bool = False) -> None:
+        """A node is told to end, or is told after a moment that it shall not."""
+        if host.draining or not host.alive:
+            return
+        host.drain()
+        if stays:
+            self.events.after(_CHANGE_OF_MIND_SECONDS, self._stay, host)
+        else:
+            for viewer in list(host.watching.values()):
+                self.events.after(self.rng.uniform(0.0, _RECONNECT_SECONDS), self.audience.reconnect, viewer)
+            self.events.after(_DRAIN_SECONDS, self._exit, host)
+
+    def take_over(self, host: Host, producer: UUID) -> None:
+        """The publisher appears at another node though the old one is alive: the higher epoch wins."""
+        before = self.owners.get(producer)
+        if before is None or before is host:
+            return
+        self.publish(host, producer)
+        if self.owners.get(producer) is host:
+            self.events.after(_SUPERSEDED_SECONDS, before.superseded, producer, host.epochs[producer])
 
     def publish(self, host: Host, producer: UUID) -> None:
         """A publisher connects to the host, or to another one a little later when this one cannot take it."""
@@ -175,7 +204,8 @@ class World:
                 self.parent_changes_unforced += 1
 
     def drained(self, host: Host) -> None:
-        """The host has handed over its children."""
+        """The host has handed over its children; when its viewers are gone too, nothing keeps it."""
+        self.drains.append(self.events.now)
 
     # --- parts ---
 
@@ -187,6 +217,20 @@ class World:
     def _found(self, host: Host, producer: UUID, found: Callable[[UUID, Lease | None], None]) -> None:
         if host.alive:
             found(producer, self.leases.find(host.id, producer, self.events.now))
+
+    def _stay(self, host: Host) -> None:
+        if host.alive:
+            host.undrain()
+
+    def _exit(self, host: Host) -> None:
+        if not host.alive:
+            return
+        self._gone(host)
+        for producer in [producer for producer, owner in self.owners.items() if owner is host]:
+            del self.owners[producer]
+            self.leases.withdraw(producer, host.id)
+            self.events.after(_RETURN_SECONDS, self.publish_anywhere, producer)
+        host.exit()
 
     def _gone(self, host: Host) -> None:
         self.alive.remove(host)
