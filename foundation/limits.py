@@ -510,6 +510,9 @@ load_sample_seconds_max = 5.0
 load_smoothing_seconds = 3.0
 """Of the means that decide: a keyframe or one handshake is no load, and a herd of a few seconds is."""
 
+load_cost_seconds = 10.0
+"""Over which it is learnt what a copy costs: a viewer who joins is sent up to 3 s of video at once."""
+
 capacity_file_bytes_max = 4096
 """A saved bench has 250 bytes."""
 

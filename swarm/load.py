@@ -50,7 +50,6 @@ class _Smoothed:
     lag_seconds: float = 0.0
     blocked: float = 0.0
     """Share of the datagrams."""
-    copies: float = 0.0
 
     def take(self, weight: float, **values: float) -> None:
         for name, value in values.items():
@@ -67,7 +66,12 @@ class LoadMeter:
     _at: float = 0.0
     _busy: frozenset[str] = frozenset()
     _slots: int | None = None
+    _costs: dict[str, float] = field(init=False)
+    """Shares of each limit that one copy takes."""
     _measured: Measured = field(default_factory=Measured)
+
+    def __post_init__(self) -> None:
+        self._costs = self._assumed()
 
     def sample(self, sample: Sample, now: float) -> Measured:
         """`now` is seconds of a clock that should not jump; over a jump nothing is measured."""
@@ -84,22 +88,31 @@ class LoadMeter:
 
     def _take(self, sample: Sample, last: Sample, elapsed: float) -> None:
         sent, blocked = sample.sent - last.sent, sample.blocked - last.blocked
+        packets = sent / elapsed
+        bps = 8 * (sample.sent_bytes - last.sent_bytes) / elapsed
+        cpu = (sample.cpu_seconds - last.cpu_seconds) / elapsed
         self._means.take(
             1 - math.exp(-elapsed / limits.load_smoothing_seconds),
-            packets_per_second=sent / elapsed,
-            egress_bps=8 * (sample.sent_bytes - last.sent_bytes) / elapsed,
-            cpu=(sample.cpu_seconds - last.cpu_seconds) / elapsed,
+            packets_per_second=packets,
+            egress_bps=bps,
+            cpu=cpu,
             lag_seconds=max(0.0, sample.lag_seconds),
             blocked=blocked / (sent + blocked) if blocked else 0.0,
-            copies=sample.copies,
         )
+        capacity = self.capacity
+        shares = {
+            "packets": packets / capacity.packets_per_second,
+            "egress": bps / capacity.egress_bps,
+            "cpu": cpu / capacity.cpu,
+        }
+        self._learn(shares, sample.copies, elapsed)
 
     def _judge(self, copies: int) -> None:
         means, shares = self._means, self._shares()
         self._busy = frozenset(
             name for name, share in shares.items() if share >= (_free_again[name] if name in self._busy else 1.0)
         )
-        slots = self._fitting(shares)
+        slots = self._fitting(shares, copies)
         if self._news(slots, copies):
             self._slots = slots
         self._measured = Measured(
@@ -123,24 +136,37 @@ class LoadMeter:
             "blocked": means.blocked / limits.blocked_share_max,
         }
 
-    def _fitting(self, shares: dict[str, float]) -> int | None:
+    def _fitting(self, shares: dict[str, float], copies: int) -> int | None:
         """Copies in all, by the measure that leaves room for the fewest; None when none has a limit."""
         packets, bps = self.capacity.packets_per_second, self.capacity.egress_bps
-        rooms = []
+        fitting = []
         if math.isfinite(packets):
-            rooms.append(self._room(shares["packets"], _assumed_packets_per_second / packets))
+            fitting.append(self._by("packets", shares, copies))
         if math.isfinite(bps):
-            rooms.append(self._room(shares["egress"], _assumed_bps / bps))
+            fitting.append(self._by("egress", shares, copies))
         # Far from its limit a core is busy with everything but copies: handshakes, the directory.
         if shares["cpu"] >= limits.tight_pressure:
-            core = min(packets, limits.unbenched_packets_per_second)
-            rooms.append(self._room(shares["cpu"], _assumed_packets_per_second / core))
-        return max(0, math.floor(self._means.copies + min(rooms))) if rooms else None
+            fitting.append(self._by("cpu", shares, copies))
+        return math.floor(min(fitting)) if fitting else None
 
-    def _room(self, share: float, assumed: float) -> float:
-        """Copies that fit into what is left, if each takes what those of now do, smoothed like what they cost."""
-        cost = (share + _assumed_copies * assumed) / (self._means.copies + _assumed_copies)
-        return (1 - share) / max(cost, _cost_floor * assumed)
+    def _by(self, name: str, shares: dict[str, float], copies: int) -> float:
+        """Copies in all if each costs what they did lately, and no more than fit into what is left just now."""
+        cost = max(self._costs[name], _cost_floor * self._assumed()[name])
+        return min(1 / cost, copies + max(0.0, 1 - shares[name]) / cost)
+
+    def _assumed(self) -> dict[str, float]:
+        """What a copy takes of each limit, as far as nothing is known of it."""
+        capacity = self.capacity
+        packets = _assumed_packets_per_second / capacity.packets_per_second
+        core = _assumed_packets_per_second / min(capacity.packets_per_second, limits.unbenched_packets_per_second)
+        return {"packets": packets, "egress": _assumed_bps / capacity.egress_bps, "cpu": core}
+
+    def _learn(self, now: dict[str, float], copies: int, elapsed: float) -> None:
+        """What a copy costs, learnt slowly: whoever joins is sent seconds of video at once, and a herd is no rule."""
+        weight = 1 - math.exp(-elapsed / limits.load_cost_seconds)
+        for name, assumed in self._assumed().items():
+            cost = (now[name] + _assumed_copies * assumed) / (copies + _assumed_copies)
+            self._costs[name] += weight * (cost - self._costs[name])
 
     def _news(self, slots: int | None, copies: int) -> bool:
         """Small changes are none, or every report up the tree would be one; room that appears or ends is."""

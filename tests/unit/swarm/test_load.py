@@ -116,6 +116,24 @@ def test_a_herd_is_counted_before_it_is_measured(run: Run) -> None:
     assert DefaultPolicy().room(load, for_relay=True) == slots - 150
 
 
+def test_the_video_that_new_viewers_are_sent_at_once_is_not_taken_for_their_cost(run: Run) -> None:
+    """Each gets up to 3 s at its start: taken for the rule, 100 of 190 slots would be all there are."""
+    copies = 0
+    for _ in range(10):
+        copies += 10
+        measured = run.go(1, packets=260 * (copies + 3 * 10), copies=copies)
+        assert measured.slots is not None
+        assert measured.slots > 125
+
+
+def test_streams_that_grow_cannot_be_joined_beyond_what_is_left(run: Run) -> None:
+    run.go(SETTLED_SECONDS, packets=50 * 100, copies=100)
+    measured = run.go(10, packets=440 * 100, copies=100)
+    assert measured.busy == ()
+    assert measured.slots is not None
+    assert measured.slots < 150
+
+
 def test_cpu_leaves_fewer_slots_once_it_is_half_used(run: Run) -> None:
     free = run.go(SETTLED_SECONDS, packets=2600, cpu=0.3, copies=10).slots
     tight = run.go(SETTLED_SECONDS, packets=2600, cpu=0.6, copies=10).slots
