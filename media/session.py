@@ -74,6 +74,7 @@ class RtpSession:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._early: set[int | None] = set()
+        self._replacing: Producer | None = None
 
     @property
     def bitrate_allowed(self) -> int | None:
@@ -144,6 +145,8 @@ class RtpSession:
     def drop(self, producer: Producer) -> None:
         """Feeds a piped producer no longer, and does not wait to; nothing happens when it did neither."""
         self._receiver.arrivals.give_up(producer.id)
+        if self._replacing is producer:
+            self._replacing = None
         if self.producers.get(producer.id) is producer:
             producer.orphan()
 
@@ -292,8 +295,12 @@ class RtpSession:
         same_source: bool,
         on_flowing: Callable[[], None],
     ) -> None:
-        self._feed_from_here(producer, tracks, same_source)
+        """Whoever is told may drop the producer: then what fed it until now goes on."""
+        self._replacing = producer
         on_flowing()
+        if self._replacing is producer and not producer.closed:
+            self._feed_from_here(producer, tracks, same_source)
+        self._replacing = None
 
     def _await(self, producer: Producer, tracks: Sequence[TrackParameters], first: Callable[[], None]) -> None:
         arrivals = self._receiver.arrivals

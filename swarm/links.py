@@ -55,6 +55,11 @@ class Links:
         """The link to a node that is up."""
         return self._up.get(node)
 
+    def rtt_seconds(self, node: NodeId) -> float | None:
+        """The round trip to a node, where there is a link and it was measured."""
+        link = self._up.get(node)
+        return None if link is None else link.pipe.rtt_seconds
+
     def send(self, node: NodeId, message: Message) -> None:
         """Sends to a node; without a link it is dropped and counted, since its end was or will be told."""
         link = self._up.get(node)

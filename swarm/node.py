@@ -30,6 +30,7 @@ from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
 from swarm.links import Links
+from swarm.messages import Position
 from swarm.placement import Placement
 from swarm.record import Contact, NodeRecord, parse_fingerprint
 from swarm.relay import RelayTree
@@ -121,6 +122,8 @@ class Node:
             capabilities=SignedCapabilities(self._key, self._swarm, time.time),
             sample=self._sample,
             others=lambda: self._directory.contacts,
+            positions=self._positions,
+            rtt=self._links.rtt_seconds,
             reachable=not self.config.read_only,
         )
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
@@ -129,7 +132,7 @@ class Node:
         self._parts.push_async_callback(self._sessions.close)
         self._draining = Draining(self._sessions.drain, self._sessions.undrain, self._nobody_left)
         self._parts.callback(self._draining.close)
-        self._sessions.on_end = self._draining.look
+        self._sessions.on_end = self._relaying.on_drained = self._draining.look
         self._sfu.endpoint.on_datagram = self._directory.datagram_received
         self._sfu.endpoint.start()
         self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
@@ -141,6 +144,10 @@ class Node:
     def _sample(self, count: int) -> list[Contact]:
         """Random other nodes, as far as the directory knows them: enough to ask them something."""
         return [Contact(peer.id, (peer.address,), b"") for peer in self._directory.sample(count)]
+
+    def _positions(self, producer_id: UUID) -> tuple[Position, ...]:
+        producer = self._sfu.router.get(producer_id)
+        return () if producer is None else tuple(Position(*item) for item in producer.positions().items())
 
     async def close(self) -> None:
         """Ends every session, withdraws what is published here, and gives port and tasks back; idempotent."""
@@ -188,7 +195,7 @@ class Node:
         await self._draining.over.wait()
 
     def _nobody_left(self) -> bool:
-        return len(self._sessions) == 0
+        return len(self._sessions) == 0 and self._relaying.tree.load.children == 0
 
     # --- who and where ---
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,6 +22,8 @@ from swarm.actions import (
     Attach,
     Connect,
     Detach,
+    Drained,
+    DropSource,
     Lookup,
     Outcome,
     Send,
@@ -55,6 +58,8 @@ class Relaying:
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
         self._closed = False
+        self.on_drained: Callable[[], None] = lambda: None
+        """Every child that could be handed over has gone."""
         links.on_up = self._link_up
         links.on_down = self._link_down
         links.on_message = self._message
@@ -95,6 +100,27 @@ class Relaying:
     def unproduced(self, producer: UUID) -> None:
         """The publisher is gone."""
         self.tree.unproduced(producer, self._loop.time())
+        self._pump()
+
+    def superseded(self, producer: UUID, epoch: int) -> None:
+        """Another node owns a producer of this one with a higher epoch: its viewers get the stream from there.
+
+        The publisher's session feeds it no longer, and can be closed without ending it.
+        """
+        if (fed := self._sfu.router.get(producer)) is not None:
+            fed.orphan()
+            fed.piped = True
+        self.tree.superseded(producer, epoch, self._loop.time())
+        self._pump()
+
+    def drain(self) -> None:
+        """No new child is taken, and those that are here move elsewhere; `on_drained` is called when none is left."""
+        self.tree.drain(self._loop.time())
+        self._pump()
+
+    def undrain(self) -> None:
+        """This node stays after all."""
+        self.tree.undrain(self._loop.time())
         self._pump()
 
     def redirect_candidates(self, producer: UUID) -> list[Contact]:
@@ -201,6 +227,8 @@ class Relaying:
                     link.pipe.stop_pipe(action.producer, "ended")
             case Attach():
                 self._attach(action)
+            case DropSource():
+                self._drop_source(action)
             case Detach():
                 if (producer := self._sfu.router.get(action.producer)) is not None:
                     producer.close(action.reason)
@@ -208,6 +236,8 @@ class Relaying:
                 waiter = self._waiting.get((action.producer, action.viewer))
                 if waiter is not None and not waiter.done():
                     waiter.set_result(action.outcome)
+            case Drained():
+                self.on_drained()
             case TreeKnown():
                 for asker in self._asking.pop(action.producer, ()):
                     if not asker.done():
@@ -216,7 +246,7 @@ class Relaying:
     async def _look_up(self, action: Lookup) -> None:
         lease = await self._directory.find(action.producer, fresh=action.fresh)
         owner = Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url) if lease else None
-        self.tree.owner_found(action.producer, owner, self._loop.time())
+        self.tree.owner_found(action.producer, owner, self._loop.time(), lease.epoch if lease else 0)
         self._pump()
 
     async def _ask(self, action: Ask) -> None:
@@ -245,7 +275,7 @@ class Relaying:
             self.tree.accept_failed(action.child, action.answer.producer, self._loop.time())
             return
         try:
-            tracks = link.pipe.pipe_out(producer)
+            tracks = link.pipe.pipe_out(producer, {position.kind: position.sequence for position in action.resume})
         except LocalError as exc:
             logger.info("a pipe to %s could not be opened: %s", action.child.hex(), exc)
             self.tree.accept_failed(action.child, action.answer.producer, self._loop.time())
@@ -257,16 +287,23 @@ class Relaying:
         try:
             if link is None:
                 raise LocalError("its link is gone")
-            producer = self._sfu.router.get(action.producer)
+            producer, flowing = self._sfu.router.get(action.producer), partial(self._flowing, action)
             if producer is None:
-                producer = link.pipe.pipe_in(action.producer, action.tracks)
+                link.pipe.pipe_in(action.producer, action.tracks, flowing)
             else:
-                link.pipe.adopt(producer, action.tracks)
+                link.pipe.adopt(producer, action.tracks, same_source=action.same_source, on_flowing=flowing)
         except LocalError as exc:
             logger.info("a pipe from %s could not be opened: %s", action.parent.hex(), exc)
             self.tree.pipe_lost(action.producer, action.parent, self._loop.time())
-            return
-        producer.request_keyframe("video")
+
+    def _flowing(self, attached: Attach) -> None:
+        self.tree.pipe_flowing(attached.producer, attached.parent, self._loop.time())
+        self._pump()
+
+    def _drop_source(self, action: DropSource) -> None:
+        link, producer = self._links.get(action.parent), self._sfu.router.get(action.producer)
+        if link is not None and producer is not None:
+            link.pipe.drop(producer)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """A full scope drops the action: the tree's own deadline for its answer then ends the wait."""

@@ -33,6 +33,8 @@ class FakeRtp:
 
     producers: tuple[()] = ()
 
+    def keep_early(self) -> None: ...
+
     def bind(self, transport: object) -> None: ...
 
     def transport_connected(self) -> None: ...
@@ -87,7 +89,7 @@ class FakeTransport:
             for data in early or ():
                 self._receive(data)
 
-    def set_busy(self, busy: bool) -> None: ...
+    def set_busy(self, *states: bool) -> None: ...
 
     def _receive(self, data: bytes) -> None:
         if self.early is not None:
