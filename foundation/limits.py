@@ -730,6 +730,18 @@ http_shutdown_seconds = 2.0
 http_body_seconds_max = 5.0
 """For a whole body to arrive: 64 KB take half of it on a line of 250 kbit/s, on which nobody watches video."""
 
+event_streams_max = 384
+"""Of `http_connections_max`: what is left is enough for offers. Viewers beyond watch without one."""
+
+session_events_max = 4
+"""Waiting for one viewer to read them; the newest are kept, and say all that counts."""
+
+events_keepalive_seconds = 15.0
+"""Between two comments on an idle event stream: proxies end a connection that is silent for 30 to 60 s."""
+
+reconnects_per_second = 50
+"""Viewers that a leaving node sends away: 200 of them in 4 s, and each costs its new node 5 ms of handshakes."""
+
 offer_bytes_max = 65_536
 """Of an SDP offer: browsers send 6 to 15 KB, with simulcast and every codec under 30 KB."""
 

@@ -26,6 +26,7 @@ from swarm.binding import bind, ip_versions
 from swarm.capability import SignedCapabilities
 from swarm.config import Config
 from swarm.draining import Draining
+from swarm.events import EventStream
 from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
@@ -288,6 +289,15 @@ class Node:
 
     async def end_session(self, session_id: str) -> bool:
         return await self._sessions.end(session_id)
+
+    def open_events(self, session_id: str, names: frozenset[str]) -> bool:
+        return self._sessions.open_events(session_id, names)
+
+    def events(self, session_id: str) -> EventStream | None:
+        return self._sessions.events.get(session_id)
+
+    def close_events(self, session_id: str) -> bool:
+        return self._sessions.events.close(session_id)
 
     def ready(self) -> str | None:
         if self._draining.active:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from swarm.events import EventStream
+
 
 @dataclass(frozen=True, slots=True)
 class SessionAnswer:
@@ -36,6 +38,16 @@ class NodeService(Protocol):
 
     async def end_session(self, session_id: str) -> bool:
         """Ends a session; false when there is none of this id."""
+
+    def open_events(self, session_id: str, names: frozenset[str]) -> bool:
+        """Opens the event stream of a viewer's session, in place of its former one; false when there is no such
+        session. Raises `SwarmFull`."""
+
+    def events(self, session_id: str) -> EventStream | None:
+        """The event stream of a session, if it has one."""
+
+    def close_events(self, session_id: str) -> bool:
+        """Ends the event stream of a session; false when it has none."""
 
     def ready(self) -> str | None:
         """`None` when the node may take work, else why it may not."""

@@ -1,5 +1,6 @@
 """The WHIP and WHEP clients of one node: from an offer to a session, and to its end."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -16,6 +17,7 @@ from foundation.tasks import TaskScope
 from media.sdp import Offer, parse_offer
 from media.sfu import Sfu, WebRtcSession
 from swarm.actions import Carried, Elsewhere, Full
+from swarm.events import RECONNECT, EventStreams, SessionEvent
 from swarm.record import NodeRecord
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
@@ -42,6 +44,7 @@ class Sessions:
         self._relaying = relaying
         self._directory = directory
         self._clients: dict[str, _Client] = {}
+        self.events = EventStreams()
         self._draining = False
         self._turn = 0
         self.on_end: Callable[[], None] = lambda: None
@@ -88,6 +91,16 @@ class Sessions:
             case _:
                 raise NoSuchProducer("No live producer has this id: try again when it is published.")
 
+    def open_events(self, session_id: str, names: frozenset[str]) -> bool:
+        """The event stream of a viewer's session; false when there is no such session. Raises `SwarmFull`."""
+        client = self._clients.get(session_id)
+        if client is None or client.session.consumer is None:
+            return False
+        self.events.open(session_id, names)
+        if self._draining:
+            self._move(session_id)
+        return True
+
     def etag(self, session_id: str) -> str | None:
         client = self._clients.get(session_id)
         return client.etag if client else None
@@ -101,14 +114,16 @@ class Sessions:
         return True
 
     def drain(self) -> None:
-        """Whoever comes is sent to another node; whoever is here stays."""
+        """Whoever comes is sent to another node; whoever is here stays, unless a `reconnect` event moves it."""
         self._draining = True
+        self._scope.spawn(self._move_listeners(), "reconnect")
 
     def undrain(self) -> None:
         self._draining = False
 
     async def close(self) -> None:
         """Ends every session, and withdraws what is announced, as far as that goes in a moment."""
+        self._draining = False
         for client in tuple(self._clients.values()):
             client.session.close("this node is shutting down")
         await self._scope.finish(limits.withdraw_seconds_max)
@@ -190,9 +205,26 @@ class Sessions:
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
     def _viewer_gone(self, session_id: str, producer_id: UUID, reason: str) -> None:
+        self.events.close(session_id)
         self._clients.pop(session_id, None)
         self._relaying.release(producer_id, session_id)
         self.on_end()
+
+    async def _move_listeners(self) -> None:
+        """One after the other: those who are told come to other nodes at that very moment."""
+        for session_id in self.events.listeners():
+            if not self._draining:
+                return
+            self._move(session_id)
+            await asyncio.sleep(1 / limits.reconnects_per_second)
+
+    def _move(self, session_id: str) -> None:
+        """Tells a viewer where else its stream is. One that is told nothing stays as long as it may."""
+        client, stream = self._clients.get(session_id), self.events.get(session_id)
+        if client is None or stream is None or not self._relaying.neighbours(client.producer_id):
+            return
+        url = f"{self._onward(client.producer_id).url}/whep/{client.producer_id}"
+        stream.put(SessionEvent(RECONNECT, {"url": url}))
 
     def _onward(self, producer_id: UUID | None) -> SentOn:
         """While this node drains: the other carriers it knows, else other nodes, in turn. They know where room is."""

@@ -34,23 +34,29 @@ async def answer_offer(
     request: web.Request,
     ask: Callable[[str], Awaitable[SessionAnswer | SentOn]],
     ufrags: OfferedUfrags,
+    link: Callable[[str], str] | None = None,
 ) -> web.Response:
-    """Reads the offer, asks the node, answers as RFC 9725 section 4.2 and the WHEP draft say."""
+    """Reads the offer, asks the node, answers as RFC 9725 section 4.2 and the WHEP draft say.
+
+    `link` makes the `Link` header of a session's URL, for its extensions.
+    """
     offer = await read_text(request, SDP, "Accept-Post", limits.offer_bytes_max, BAD_OFFER)
     async with asyncio.timeout(limits.offer_seconds_max):
         outcome = await ask(offer)
     if isinstance(outcome, SentOn):
         return _sent_on(request, outcome.url)
     ufrags.remember(outcome.session_id, offer)
+    url = session_url(request, outcome.session_id)
     return web.Response(
         status=201,
         body=outcome.answer.encode(),
         headers={
             "Content-Type": SDP,
-            "Location": _session_url(request, outcome.session_id),
+            "Location": url,
             "ETag": f'"{outcome.etag}"',
             "Accept-Patch": FRAGMENT,
             "Swarm-Producer-Id": str(outcome.producer_id),
+            **({"Link": link(url)} if link else {}),
         },
     )
 
@@ -60,7 +66,7 @@ def options() -> web.Response:
     return web.Response(headers={"Allow": "POST, GET, HEAD, OPTIONS", "Accept-Post": SDP})
 
 
-def _session_url(request: web.Request, session_id: str) -> str:
+def session_url(request: web.Request, session_id: str) -> str:
     """Absolute, because clients that followed a 307 resolve a bare path against the node they asked first."""
     path, host = f"/session/{session_id}", host_of(request)
     forwarded = request.headers.get("X-Forwarded-Proto", "").lower()

@@ -66,6 +66,7 @@ _retry_full = {"Retry-After": str(limits.full_retry_seconds)}
 
 BAD_OFFER = Problem(400, "bad-offer", "Send a valid SDP offer")
 BAD_FRAGMENT = Problem(400, "bad-fragment", "Send a valid trickle-ICE SDP fragment")
+BAD_EVENTS = Problem(400, "bad-events", 'Send a JSON array of event names, such as ["reconnect"], or no body')
 BAD_BODY = Problem(400, "bad-body", "Send the whole body")
 BAD_ID = Problem(400, "bad-producer-id", "Give the producer id as a UUID, such as 123e4567-e89b-42d3-a456-426614174000")
 BAD_DRAIN = Problem(400, "bad-drain", 'Send a JSON object such as {} or {"seconds": 30}')

@@ -13,6 +13,7 @@ from foundation.address import Address, normalize
 from swarm.http.api import Api
 from swarm.http.cors import add_headers
 from swarm.http.drain import Drain
+from swarm.http.events import Events
 from swarm.http.fragment import OfferedUfrags
 from swarm.http.gate import loopback_only
 from swarm.http.pages import Pages
@@ -28,9 +29,11 @@ def make_app(service: NodeService, *, open_to_all: bool = False) -> web.Applicat
     middlewares = [problems] if open_to_all else [problems, loopback_only]
     app = web.Application(middlewares=middlewares, client_max_size=limits.offer_bytes_max)
     ufrags = OfferedUfrags(limits.offered_sessions_max)
-    clients = (Whip(service, ufrags), Whep(service, ufrags), Session(service, ufrags))
+    events = Events(service)
+    clients = (Whip(service, ufrags), Whep(service, ufrags), Session(service, ufrags), events)
     for part in (*clients, Api(service), Drain(service), Pages()):
         app.add_routes(part.routes())
+    app.on_shutdown.append(events.end)
     app.on_response_prepare.append(add_headers)
     return app
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from swarm.http.events import events_link
 from swarm.http.fragment import OfferedUfrags
 from swarm.http.offers import SDP, answer_offer, options, producer_id_of
 from swarm.service import NodeService, SentOn, SessionAnswer
@@ -24,7 +25,7 @@ class Whep:
         async def ask(offer: str) -> SessionAnswer | SentOn:
             return await self._service.view_offer(offer, producer_id)
 
-        return await answer_offer(request, ask, self._ufrags)
+        return await answer_offer(request, ask, self._ufrags, events_link)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Empty, and of the type by which players tell a WHEP endpoint (the draft's "URL Discoverability")."""

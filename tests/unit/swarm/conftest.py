@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 
 from foundation.address import format_address
 from foundation.errors import NoSuchProducer
+from swarm.events import EventStream, EventStreams
 from swarm.http.server import HttpServer, make_app
 from swarm.service import SentOn, SessionAnswer
 
@@ -25,6 +26,7 @@ class FakeService:
         self.lookup: dict[str, Any] | Exception = {"id": str(PRODUCER)}
         self.not_ready: str | None = None
         self.sessions = {SESSION: "etag-1"}
+        self.streams = EventStreams()
         self.drains: list[float | str | None] = []
         self.offers: list[tuple[str, str, UUID | None]] = []
 
@@ -45,6 +47,17 @@ class FakeService:
 
     async def end_session(self, session_id: str) -> bool:
         return self.sessions.pop(session_id, None) is not None
+
+    def open_events(self, session_id: str, names: frozenset[str]) -> bool:
+        if session_id in self.sessions:
+            self.streams.open(session_id, names)
+        return session_id in self.sessions
+
+    def events(self, session_id: str) -> EventStream | None:
+        return self.streams.get(session_id)
+
+    def close_events(self, session_id: str) -> bool:
+        return self.streams.close(session_id)
 
     def ready(self) -> str | None:
         return self.not_ready

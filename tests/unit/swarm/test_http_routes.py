@@ -19,6 +19,8 @@ ALLOWED: dict[str, dict[str, int]] = {
     f"/whip/{PRODUCER}": ENDPOINT,
     f"/whep/{PRODUCER}": {**ENDPOINT, "GET": 200, "HEAD": 200},
     LIVE: {"GET": 204, "HEAD": 204, "PATCH": 415, "DELETE": 200, "OPTIONS": 200},
+    f"{LIVE}/events": {"POST": 201, "OPTIONS": 200},
+    f"{LIVE}/events/stream": {"GET": 404, "DELETE": 404, "OPTIONS": 200},
     "/": READ,
     "/publish": READ,
     f"/watch/{PRODUCER}": READ,

@@ -6,10 +6,19 @@ from uuid import uuid4
 import pytest
 
 from foundation.errors import SwarmFull
+from swarm.events import NAMES, RECONNECT, SessionEvent
 from swarm.node import Node
 from swarm.service import SentOn
 from tests.raw_client import raw_client
-from tests.unit.swarm.nodes import assert_flows, config, publishing, until_known, viewing
+from tests.unit.swarm.nodes import (
+    assert_flows,
+    config,
+    offer_published,
+    offer_viewed,
+    publishing,
+    until_known,
+    viewing,
+)
 
 
 async def over(node: Node) -> None:
@@ -96,3 +105,40 @@ async def test_without_time_to_drain_a_signal_is_the_end() -> None:
     async with Node(config(drain_seconds=0)) as node, publishing(node):
         assert not node.drain_by_signal()
         assert node.drain_state()["draining"] is False
+
+
+async def told(node: Node, session_id: str) -> SessionEvent | None:
+    stream = node.events(session_id)
+    assert stream is not None
+    async with asyncio.timeout(30):
+        numbered = await stream.next(stream.reader())
+    return numbered[1] if numbered else None
+
+
+async def test_viewers_who_listen_are_told_where_their_stream_is() -> None:
+    async with (
+        Node(config()) as owner,
+        Node(config(owner)) as relay,
+        publishing(owner) as (producer, _),
+        raw_client() as early,
+        raw_client() as late,
+    ):
+        await until_known(relay, producer)
+        answers = [await offer_viewed(client, relay, producer) for client in (early, late)]
+        for client, answered in zip((early, late), answers, strict=True):
+            await client.connect(answered.answer)
+        moved = SessionEvent(RECONNECT, {"url": f"{owner.url}/whep/{producer}"})
+        assert relay.open_events(answers[0].session_id, NAMES)
+        relay.drain(60)
+        assert await told(relay, answers[0].session_id) == moved
+        assert relay.open_events(answers[1].session_id, NAMES)
+        assert await told(relay, answers[1].session_id) == moved
+        await relay.end_session(answers[0].session_id)
+        assert relay.events(answers[0].session_id) is None
+
+
+async def test_publishers_and_strangers_have_no_events() -> None:
+    async with Node(config()) as node, raw_client() as client:
+        answered = await offer_published(client, node)
+        assert not node.open_events(answered.session_id, NAMES)
+        assert not node.open_events("unknown", NAMES)
