@@ -116,10 +116,12 @@ class Sessions:
     def drain(self) -> None:
         """Whoever comes is sent to another node; whoever is here stays, unless a `reconnect` event moves it."""
         self._draining = True
+        self._relaying.drain()
         self._scope.spawn(self._move_listeners(), "reconnect")
 
     def undrain(self) -> None:
         self._draining = False
+        self._relaying.undrain()
 
     async def close(self) -> None:
         """Ends every session, and withdraws what is announced, as far as that goes in a moment."""
@@ -183,6 +185,7 @@ class Sessions:
         """Another node claims a producer of ours with a higher rank: two publishers were quick, and one must go."""
         for client in tuple(self._clients.values()):
             if client.producer_id == lease.producer_id and client.session.producer is not None:
+                self._relaying.superseded(lease.producer_id, lease.epoch)
                 client.session.close("another publisher took over its producer id")
 
     # --- viewing ---

@@ -116,7 +116,7 @@ async def test_of_two_publishers_that_were_quick_on_two_nodes_one_survives(monke
 async def test_a_publisher_whose_stream_this_node_relays_meanwhile_is_let_go_without_a_complaint(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(producer: object) -> None:
+    def refuse(producer: object, epoch: int) -> None:
         raise LocalError("this node relays that producer: it is live elsewhere")
 
     async with Node(config()) as node, raw_client() as client:
