@@ -28,7 +28,10 @@ _jitter = 0.2
 """Either way, so that the rounds of many producers do not stay in step."""
 
 _retry_seconds = 1.0
-"""When a round could not be started, or is to come soon."""
+"""When a round could not be started."""
+
+_hastened_seconds = 0.25
+"""Until a round that is to come soon: of a herd that joins, several are there by then."""
 
 
 @dataclass(slots=True)
@@ -92,10 +95,10 @@ class Announcements:
             own.due = now + _retry_seconds
 
     def hasten(self, now: float, meant: Callable[[bytes], bool]) -> None:
-        """The rounds of those leases whose keys are meant begin within a second."""
+        """The rounds of those leases whose keys are meant begin in a moment."""
         for own in self._rounds():
             if meant(own.lease.key):
-                own.due = min(own.due, now + _retry_seconds)
+                own.due = min(own.due, now + _hastened_seconds)
 
     def outrank(self, seq: int) -> None:
         """Somebody holds a lease of ours with this seq, from before a restart or a step of the clock: go above it."""

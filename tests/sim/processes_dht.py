@@ -73,7 +73,8 @@ def child(parent: Connection, number: int, nodes: int, finds: int) -> None:
 @click.command()
 @click.option("--nodes", default=16, show_default=True)
 @click.option("--finds", default=100, show_default=True, help="Of each node.")
-def main(nodes: int, finds: int) -> None:
+@click.option("--settle", default=3.0, show_default=True, help="Seconds after which joining no longer takes its share.")
+def main(nodes: int, finds: int, settle: float) -> None:
     """Prints percentiles of all lookups, those of own and of held producers included."""
     context = multiprocessing.get_context("fork")
     pipes = [context.Pipe() for _ in range(nodes)]
@@ -88,6 +89,7 @@ def main(nodes: int, finds: int) -> None:
         pipe.send(addresses[0])
     for pipe in ours:
         pipe.recv()
+    time.sleep(settle)
     for pipe in ours:
         pipe.send("find")
     results = [pipe.recv() for pipe in ours]
