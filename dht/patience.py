@@ -9,21 +9,28 @@ from foundation.limits import call_seconds_max
 _weight = 1 / 8
 """RFC 6298's alpha: the last eight or so samples count."""
 
+_deviation_weight = 1 / 4
+"""RFC 6298's beta."""
+
 
 class Patience:
     """All nodes together: a lookup asks strangers, of whom nothing is known but that they are in the same swarm."""
 
     def __init__(self) -> None:
         self.round_trip_seconds = 0.1
+        self.deviation_seconds = 0.05
 
     def observe(self, seconds: float) -> None:
         """One round trip of a request that was sent once (Karn: an answer to two requests measures neither)."""
-        self.round_trip_seconds += (min(seconds, call_seconds_max) - self.round_trip_seconds) * _weight
+        error = min(seconds, call_seconds_max) - self.round_trip_seconds
+        self.deviation_seconds += (abs(error) - self.deviation_seconds) * _deviation_weight
+        self.round_trip_seconds += error * _weight
 
     @property
     def hedge_seconds(self) -> float:
-        """After this a lookup asks one node more."""
-        return max(0.05, 1.5 * self.round_trip_seconds)
+        """After this a lookup asks one node more: RFC 6298's time-out, or less where round trips differ much."""
+        expected = self.round_trip_seconds + 4 * self.deviation_seconds
+        return max(0.05, min(expected, 1.5 * self.round_trip_seconds))
 
     @property
     def retransmit_seconds(self) -> float:

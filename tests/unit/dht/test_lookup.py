@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dht.lookup import GRACE_SECONDS, PARALLEL, REPLICAS, Lookup
+from dht.lookup import GRACE_SECONDS, PARALLEL, PARALLEL_MAX, REPLICAS, Lookup
 from dht.peer import Peer, distance
 from foundation.limits import lookup_candidates_max, lookup_queries_max, lookup_seconds_max
 
@@ -52,11 +52,34 @@ def test_one_answer_makes_room_for_one_question() -> None:
     assert core.to_ask(0.01) == [peer(4)]
 
 
-def test_one_failure_makes_room_for_one_question() -> None:
+def test_one_failure_makes_room_for_two_questions() -> None:
     core = lookup([peer(n) for n in range(1, 9)])
     core.to_ask(0.0)
     core.failed(peer(2).id)
-    assert core.to_ask(0.01) == [peer(4)]
+    assert core.to_ask(0.01) == [peer(4), peer(5)]
+
+
+def test_a_reader_asks_four_at_once_and_five_once_it_heard_somebody() -> None:
+    core = lookup([peer(n) for n in range(1, 20)], for_value=True)
+    assert len(core.to_ask(0.0)) == PARALLEL + 1
+    core.answered(peer(1).id, [])
+    assert core.to_ask(0.01) == [peer(5), peer(6)]
+
+
+def test_however_many_are_silent_the_questions_at_once_are_bounded() -> None:
+    core = lookup([peer(n) for n in range(1, 100)])
+    for round_ in range(4):
+        asked = core.to_ask(round_ * HEDGE)
+    assert len(asked) == PARALLEL_MAX
+
+
+def test_a_node_that_was_slow_and_is_dead_counts_once() -> None:
+    core = lookup([peer(n) for n in range(1, 20)])
+    core.to_ask(0.0)
+    assert len(core.to_ask(HEDGE)) == 2 * PARALLEL
+    core.failed(peer(1).id)
+    core.failed(peer(1).id)
+    assert core.to_ask(HEDGE + 0.01) == []
 
 
 def test_a_lookup_counts_the_steps_from_what_we_knew() -> None:
@@ -73,7 +96,7 @@ def test_a_slow_node_is_passed_by_after_the_hedge() -> None:
     core = lookup([peer(n) for n in range(1, 20)])
     core.to_ask(0.0)
     assert core.timeout(0.0) == HEDGE
-    assert core.to_ask(HEDGE) == [peer(4), peer(5), peer(6)]
+    assert core.to_ask(HEDGE) == [peer(n) for n in range(4, 10)]
 
 
 def test_nearer_nodes_that_are_heard_of_are_asked_next() -> None:
@@ -189,7 +212,7 @@ def test_an_answer_from_nobody_we_asked_changes_nothing(stranger: bytes) -> None
 def test_every_lookup_ends_in_time_and_finds_the_nearest_living(
     count: int, dead_share: float, for_value: bool, rng: random.Random
 ) -> None:
-    peers = [Peer(rng.randbytes(20), ("192.0.2.1", n + 1)) for n in range(count)]
+    peers = [Peer(bytes([n]) + rng.randbytes(19), ("192.0.2.1", n + 1)) for n in rng.sample(range(256), count)]
     dead = {each.id for each in peers if rng.random() < dead_share}
     core = lookup(rng.sample(peers, min(8, count)), for_value=for_value)
     now, answers = 0.0, []
@@ -211,4 +234,4 @@ def test_every_lookup_ends_in_time_and_finds_the_nearest_living(
     living = sorted((each for each in peers if each.id not in dead), key=lambda each: distance(each.id, TARGET))
     if dead_share < 0.3 and len(living) >= REPLICAS and len(core.nearest()) == REPLICAS:
         assert core.nearest() == living[:REPLICAS]
-    assert core.queries <= PARALLEL * 100
+    assert core.queries <= lookup_queries_max

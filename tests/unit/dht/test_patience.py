@@ -23,7 +23,7 @@ def test_on_loopback_the_lower_bounds_hold() -> None:
 
 def test_on_a_slow_path_one_waits_longer() -> None:
     patience = after(0.25)
-    assert patience.hedge_seconds == pytest.approx(0.375, rel=0.01)
+    assert patience.hedge_seconds == pytest.approx(0.25, rel=0.01)
     assert patience.give_up_seconds == pytest.approx(1.0, rel=0.01)
 
 
@@ -31,3 +31,13 @@ def test_one_late_answer_changes_little() -> None:
     patience = after(0.04)
     patience.observe(1.0)
     assert patience.round_trip_seconds < 0.2
+
+
+def test_where_round_trips_differ_the_hedge_is_later_and_at_most_half_a_round_trip_more() -> None:
+    patience = Patience()
+    for seconds in [0.09, 0.11] * 50:
+        patience.observe(seconds)
+    assert 0.13 < patience.hedge_seconds < 0.15
+    for seconds in [0.01, 0.39] * 50:
+        patience.observe(seconds)
+    assert patience.hedge_seconds == 1.5 * patience.round_trip_seconds
