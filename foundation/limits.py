@@ -464,6 +464,9 @@ link_greeting_seconds_max = 5.0
 link_idle_seconds = 30.0
 """A link that no stream uses is closed after this: a stream that comes back soon finds it up."""
 
+link_idle_accepted_seconds = 3600.0
+"""The same at the end that was dialed: only the other one knows that it keeps the link warm for a failover."""
+
 # --- swarm: placement ------------------------------------------------------------------------------------------------
 unmeasured_slots = 200
 """Of a node that nobody gave a number and nothing was measured at: 52,000 packets/s of 2.5 Mbit/s viewers."""

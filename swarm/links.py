@@ -248,5 +248,10 @@ class Links:
             for node, link in tuple(self._up.items()):
                 if self.wanted(node):
                     self._unused_since.pop(node, None)
-                elif now - self._unused_since.setdefault(node, now) >= limits.link_idle_seconds:
+                elif now - self._unused_since.setdefault(node, now) >= _idle_seconds(link):
                     link.close("nobody needs it")
+
+
+def _idle_seconds(link: Link) -> float:
+    """How long this end keeps a link that it does not need itself."""
+    return limits.link_idle_seconds if link.dialed else limits.link_idle_accepted_seconds

@@ -252,7 +252,7 @@ class Host:
         for node, wire in list(self.links.items()):
             if self.tree.uses_link(node):
                 self._unused_since.pop(node, None)
-            elif now - self._unused_since.setdefault(node, now) >= limits.link_idle_seconds:
+            elif now - self._unused_since.setdefault(node, now) >= _idle_seconds(self, wire):
                 self.world.network.close(wire)
         self.world.events.after(_SWEEP_SECONDS, self._sweep)
 
@@ -364,6 +364,11 @@ class Host:
 
     def _feed(self, producer: UUID) -> Feed:
         return self.world.feeding.feed(self.id, producer, self.world.events.now)
+
+
+def _idle_seconds(host: Host, wire: Wire) -> float:
+    """As the link table's: the end that dialed closes first."""
+    return limits.link_idle_seconds if wire.a is host else limits.link_idle_accepted_seconds
 
 
 _DO: dict[type, Callable[[Host, Any], None]] = {

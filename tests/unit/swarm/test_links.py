@@ -341,6 +341,18 @@ async def test_a_link_that_nobody_needs_is_closed(monkeypatch: pytest.MonkeyPatc
         assert b.links.get(a.node) is None
 
 
+async def test_the_end_that_was_dialed_leaves_it_to_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_module, "_sweep_seconds", 0.0)
+    monkeypatch.setattr(limits, "link_idle_seconds", 0.0)
+    async with _net() as net:
+        a, b = net.add(1), net.add(2)
+        a.links.wanted, b.links.wanted = (lambda node: True), (lambda node: False)
+        await a.links.connect(b.record.contact)
+        await _turns()
+        await _turns()
+        assert a.linked(b)
+
+
 async def test_a_link_that_never_greets_is_closed(net: FakeNet) -> None:
     a, b = net.add(1), net.add(2)
     endpoint = net.endpoints[a.record.addresses[0]]
