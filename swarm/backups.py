@@ -38,7 +38,7 @@ class Backups:
             if record.node not in (self._state.node, carriage.parent) and record.node not in carriage.children:
                 known.setdefault(record.node, KnownBackup(record, backup.rank, backup.delay_ms))
         carriage.backups = tuple(known.values())
-        self._warm(carriage, now)
+        self._warm_later(carriage, now)
         self._state.backups_stale(carriage, now)
 
     def warm(self, carriage: Carriage) -> Iterable[KnownBackup]:
@@ -55,13 +55,33 @@ class Backups:
             for backup in self.warm(carriage)
         )
 
-    def _warm(self, carriage: Carriage, now: float) -> None:
-        if now - carriage.warmed_at < limits.backups_seconds / 2:
-            return
+    def link_down(self, node: NodeId, now: float) -> None:
+        """A link that was kept is gone: perhaps its backup too, which dialing it anew will tell."""
+        for carriage in self._state.carriages.values():
+            if any(backup.node == node for backup in carriage.backups):
+                self._warm_later(carriage, now)
+
+    def unreachable(self, node: NodeId, now: float) -> None:
+        """No link could be had: this one is no backup, nor one to name to children."""
+        for carriage in self._state.carriages.values():
+            kept = tuple(backup for backup in carriage.backups if backup.node != node)
+            if len(kept) < len(carriage.backups) and node != carriage.lineage[0]:
+                carriage.backups = kept
+                self._state.backups_stale(carriage, now)
+                self._warm_later(carriage, now)
+
+    def warm_up(self, carriage: Carriage, now: float) -> None:
+        """Gets the links up that are to be kept."""
         carriage.warmed_at = now
         for backup in self.warm(carriage):
             if backup.node not in self._state.links:
                 self._state.do(Connect(backup.record.contact))
+
+    def _warm_later(self, carriage: Carriage, now: float) -> None:
+        """Soon, but not more than once in a few seconds, whatever a parent says."""
+        key = "warm", carriage.producer
+        if key not in self._state.deadlines:
+            self._state.deadlines.set(key, max(now, carriage.warmed_at + limits.backups_seconds))
 
     # --- what the children are told ---
 

@@ -156,5 +156,5 @@ class Bonds:
         state.deadlines.advance(("improve", carriage.producer), now + first_look)
 
     def _forget_deadlines(self, producer: UUID) -> None:
-        for name in ("linger", "flow", "coming", "handover", "improve", "backups"):
+        for name in ("linger", "flow", "coming", "handover", "improve", "backups", "warm"):
             self._state.deadlines.clear((name, producer))

@@ -257,6 +257,7 @@ class RelayTree:
     def link_failed(self, node: NodeId, now: float) -> None:
         """No link to this node could be had."""
         if node not in self._state.links:
+            self._backups.unreachable(node, now)
             self._upstream.asking.link_failed(node, now)
             self._queries.link_lost(node)
 
@@ -266,6 +267,7 @@ class RelayTree:
             self._downstream.link_down(node, now)
             self._upstream.asking.link_down(node, now)
             self._upstream.gone(node, now)
+            self._backups.link_down(node, now)
             self._walks.link_down(node, now)
             self._queries.link_lost(node)
 
@@ -375,6 +377,8 @@ class RelayTree:
                 self._upstream.moves.handover_due(state.carriages[producer], now)
             case ("improve", UUID() as producer):
                 self._improving.due(state.carriages[producer], now)
+            case ("warm", UUID() as producer):
+                self._backups.warm_up(state.carriages[producer], now)
             case ("backups", UUID() as producer):
                 self._backups.due(state.carriages[producer], now)
             case ("held", UUID() as producer, bytes() as node):

@@ -53,7 +53,7 @@ class Upstream:
         if carriage.coming is not None:
             self._state.send(carriage.coming.node, Leave(carriage.coming.request, carriage.producer))
         carriage.parent = carriage.coming = carriage.handover = None
-        for name in ("flow", "coming", "handover", "improve"):
+        for name in ("flow", "coming", "handover", "improve", "warm"):
             self._state.deadlines.clear((name, carriage.producer))
 
     # --- what becomes of a search ---
