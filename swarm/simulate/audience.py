@@ -36,6 +36,7 @@ class Viewer:
     producer: UUID
     region: int
     first: float
+    door: "Host | None" = None
     posted_to: "Host | None" = None
     posted_at: float = 0.0
     host: "Host | None" = None
@@ -74,10 +75,10 @@ class Audience:
     def __len__(self) -> int:
         return len(self.viewers)
 
-    def arrive(self, producer: UUID, region: int) -> Viewer:
-        """A new viewer posts its offer."""
+    def arrive(self, producer: UUID, region: int, door: "Host | None" = None) -> Viewer:
+        """A new viewer posts its offer, at `door` as long as that lives."""
         self._serial += 1
-        viewer = Viewer(f"v{self._serial}", producer, region, self._events.now)
+        viewer = Viewer(f"v{self._serial}", producer, region, self._events.now, door)
         self.viewers[viewer.name] = viewer
         self._knock(viewer)
         return viewer
@@ -163,7 +164,7 @@ class Audience:
 
     def _knock(self, viewer: Viewer) -> None:
         viewer.hops = 0
-        door = self._door(viewer)
+        door = viewer.door if viewer.door is not None and viewer.door.alive else self._door(viewer)
         if door is not None:
             self._post(viewer, door)
         else:

@@ -62,6 +62,7 @@ def suffer(seed: int) -> Verdict:
     world = World(scenario)
     course = Course(world)
     course.plan()
+    world.network.through_bytes = True
     invariants = Invariants(world, grace=5.0 if scenario.loss or scenario.late else 0.0)
     trouble = _Trouble(world, random.Random(seed + 1))
     trouble.plan()

@@ -123,6 +123,11 @@ class Host:
         self.tree.release_want(viewer.producer, viewer.name, self.world.events.now)
         self._settle()
 
+    def ask_tree(self, producer: UUID) -> None:
+        """Somebody wants to see the whole tree; it comes into `trees`."""
+        self.tree.tree(producer, self.world.events.now)
+        self._settle()
+
     def superseded(self, producer: UUID, epoch: int) -> None:
         """Another node owns the producer now, with a higher epoch; the publisher here is sent away."""
         if not self.alive:

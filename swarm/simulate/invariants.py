@@ -41,10 +41,14 @@ class Broken(AssertionError):
 
 
 class Invariants:
-    """`world.check` and `everywhere` raise `Broken`, with what, where and when."""
+    """`world.check` and `everywhere` raise `Broken`, with what, where and when.
 
-    def __init__(self, world: World, grace: float = 0.0) -> None:
+    `grace` is added to all times where messages are late; without `honest` nodes, what a liar says breaks nothing.
+    """
+
+    def __init__(self, world: World, grace: float = 0.0, honest: bool = True) -> None:
         self._world = world
+        self._honest = honest
         self._grace = grace
         self._ranks: dict[tuple[NodeId, UUID], int] = {}
         self._since: dict[Hashable, float] = {}
@@ -105,7 +109,7 @@ class Invariants:
             self._ranks[key] = carriage.rank
         else:
             self._ranks.pop(key, None)
-        above = self._parent(carriage)
+        above = self._parent(carriage) if self._honest else None
         child = above.children.get(host.id) if above is not None else None
         if above is not None and child is not None and child.request == carriage.request:
             self._hold(above.rank < carriage.rank, host, "a parent's rank is not below its child's")

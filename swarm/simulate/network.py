@@ -11,6 +11,7 @@ from swarm.messages import Message
 from swarm.simulate.events import Events
 from swarm.simulate.geography import Geography
 from swarm.simulate.sizes import size
+from swarm.wire import decode, encode
 
 if TYPE_CHECKING:
     from swarm.simulate.host import Host
@@ -49,7 +50,10 @@ class Wire:
 
 
 class Network:
-    """`loss` and `late` are shares of messages; `cut` holds one side of a partition."""
+    """`loss`, `late` and `repeated` are shares of messages; `cut` holds one side of a partition.
+
+    `through_bytes`: every message is encoded and decoded on its way, which takes its time.
+    """
 
     def __init__(
         self, events: Events, geography: Geography, rng: random.Random, loss: float, late: float, detect: float
@@ -58,6 +62,8 @@ class Network:
         self._geography = geography
         self._rng = rng
         self.loss, self.late, self._detect = loss, late, detect
+        self.repeated = 0.0
+        self.through_bytes = False
         self.cut: set[NodeId] = set()
         self.wires: dict[tuple[NodeId, NodeId], Wire] = {}
         self.closed: list[Wire] = []
@@ -79,10 +85,16 @@ class Network:
             wire.last_to_a = arrival = max(arrival, wire.last_to_a)
         else:
             wire.last_to_b = arrival = max(arrival, wire.last_to_b)
+        if self.through_bytes:
+            message = decode(encode(message))
         self._events.at(arrival, self._deliver, wire, sender, receiver, message)
+        if self.repeated and self._rng.random() < self.repeated:
+            self._events.after(RESENT_SECONDS, self._deliver, wire, sender, receiver, message)
 
     def ask(self, asker: "Host", to: "Host | None", message: Message, answer: Callable[[Message | None], None]) -> None:
         """One datagram there and one back; `answer` is called once, with None when none came."""
+        if self.through_bytes:
+            message = _datagram_bytes(message)
         now, one_way = self._events.now, self._geography.one_way
         if to is None or not to.alive or not self.reachable(asker, to):
             self._events.after(_ASK_DEAD_SECONDS, self._answered, asker, answer, None)
@@ -213,6 +225,8 @@ class Network:
             if self.on_message is not None:
                 self.on_message(asker, to, message)
             reply = to.asked(asker.id, message)
+            if reply is not None and self.through_bytes:
+                reply = _datagram_bytes(reply)
         arrival = self._events.now + back
         give_up = asked_at + (_ASK_SECONDS_MAX if to.alive else _ASK_DEAD_SECONDS)
         if reply is None or arrival > give_up:
@@ -238,6 +252,12 @@ class Network:
         if rng.random() < self.loss:
             delay += _ASK_AGAIN_SECONDS if rng.random() >= self.loss else 10 * _ASK_SECONDS_MAX
         return delay + (LATE_SECONDS if self.late and rng.random() < self.late else 0.0)
+
+
+def _datagram_bytes(message: Message) -> Message:
+    data = encode(message)
+    assert len(data) <= limits.ask_bytes_max, f"{message.type} has {len(data)} bytes"
+    return decode(data)
 
 
 def _pair(a: NodeId, b: NodeId) -> tuple[NodeId, NodeId]:
