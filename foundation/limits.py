@@ -619,6 +619,12 @@ failover_width = 2
 failover_patience_seconds = 0.4
 """Until an orphan asks the next one beside a carrier that has not answered: two round trips around the world."""
 
+failover_patience_rtts = 3.0
+"""Of the link's own round trips, where they are known: an answer comes after one."""
+
+failover_patience_seconds_min = 0.1
+"""A carrier that serves a hundred orphans takes its time, and so does a busy processor."""
+
 failover_pause_seconds = 0.5
 """Before an orphan that found nobody begins its second round, or one that lost its new parent too its first."""
 

@@ -159,7 +159,7 @@ class Asking:
         else:
             ask.slow = True
             more = limits.answer_seconds_max if ask.request is not None else limits.connect_seconds_max
-            self._state.deadlines.set(_key(pull, node), now + more - limits.failover_patience_seconds)
+            self._state.deadlines.set(_key(pull, node), now + more)
             self.advance(pull, now)
 
     # --- steps ---
@@ -187,9 +187,12 @@ class Asking:
         state.send(node, consume)
 
     def _wait(self, pull: Pull, ask: Ask, seconds: float, now: float) -> None:
-        impatient = pull.purpose is not Purpose.NEW and not ask.slow
-        seconds = limits.failover_patience_seconds if impatient else seconds
-        self._state.deadlines.set(_key(pull, ask.contact.node), now + seconds)
+        node = ask.contact.node
+        if pull.purpose is not Purpose.NEW and not ask.slow:
+            rtt = self._state.rtt(node) if node in self._state.links else None
+            usual = limits.failover_patience_seconds if rtt is None else limits.failover_patience_rtts * rtt
+            seconds = max(limits.failover_patience_seconds_min, min(usual, limits.failover_patience_seconds))
+        self._state.deadlines.set(_key(pull, node), now + seconds)
 
     def _answered(self, node: NodeId, answer: Delegated | Refused) -> Pull | None:
         pull = self._state.pulls.get(answer.producer)

@@ -6,6 +6,7 @@ the subtree waits, and the owner is looked up again and again: its publisher may
 
 from foundation import limits
 from foundation.identity import NodeId
+from swarm.actions import Connect
 from swarm.asking import Asking
 from swarm.bonds import Bonds
 from swarm.carriage import Carriage
@@ -115,6 +116,9 @@ class Orphans:
         pull.queue.extend(backup.record.contact for backup in fit)
         self._look_later(pull, now)
         self._asking.advance(pull, now)
+        if pull.queue and pull.queue[0].node not in state.links:
+            # Dialed before it is its turn: of those asked first both may be dead.
+            state.do(Connect(pull.queue[0]))
 
     def _look_later(self, pull: Pull, now: float) -> None:
         pause = self._state.rng.uniform(0.5, 1.0) * limits.owner_lookup_seconds
