@@ -329,6 +329,7 @@ class Node:
             },
             "counters": self._counters(),
             "decoders": _decoders(),
+            "tasks": len(asyncio.all_tasks()),
             "not_ready": self.ready(),
         }
 
