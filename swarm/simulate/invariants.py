@@ -50,7 +50,7 @@ class Invariants:
         self._world = world
         self._honest = honest
         self._grace = grace
-        self._ranks: dict[tuple[NodeId, UUID], int] = {}
+        self._ranks: dict[tuple[NodeId, UUID], tuple[Carriage, int]] = {}
         self._since: dict[Hashable, float] = {}
         self._seen: set[Hashable] = set()
         self.checks = 0
@@ -105,8 +105,9 @@ class Invariants:
         key = host.id, carriage.producer
         if carriage.children:
             before = self._ranks.get(key)
-            self._hold(before is None or carriage.rank <= before, host, "a rank rose while there are children")
-            self._ranks[key] = carriage.rank
+            rose = before is not None and before[0] is carriage and carriage.rank > before[1]
+            self._hold(not rose, host, "a rank rose while there are children")
+            self._ranks[key] = carriage, carriage.rank
         else:
             self._ranks.pop(key, None)
         above = self._parent(carriage) if self._honest else None
