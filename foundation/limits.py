@@ -592,8 +592,117 @@ report_urgent_seconds = 0.1
 report_keepalive_seconds = 5.0
 """A REPORT without news: parent and child agree on their bond after this at the latest."""
 
-report_candidates_max = 3
-"""Of one subtree: as many as a delegation hands out."""
+report_relays_max = 3
+"""Carriers of one subtree named for relays: as many as a delegation hands out."""
+
+report_viewers_max = 6
+"""Carriers of one subtree named for viewers: 60 children then name an owner 360, of 30 bytes each."""
+
+report_hysteresis = 0.1
+"""A room that changed by less is no news: one viewer among fifty changes no decision."""
+
+report_record_seconds = 60.0
+"""A record is sent again on a link after this: the other end may have forgotten it, or it was renewed."""
+
+records_known_max = 4096
+"""Records of carriers that others named, 2 KB each: with 60 children every one names some 400 a minute."""
+
+candidates_max = 1024
+"""Carriers below one carrier that are known by name: three levels' best few."""
+
+claimed_room_max = 1024
+"""Free slots a node is believed to have: as many links as it may have."""
+
+find_producers_max = 1024
+"""Streams that viewers of one node wait for elsewhere at one time."""
+
+waiting_viewers_max = 4096
+"""Viewers of one node that wait for a place elsewhere: a herd of 1,000 a second, each for less than 4 s."""
+
+want_seconds_max = 3.0
+"""A viewer waits this long for a place elsewhere: three answers of an owner that is recruiting, lost ones too."""
+
+find_retry_seconds = 0.15
+"""After this an owner that is recruiting is asked again: a probe and a recruitment on one continent."""
+
+find_pause_seconds_min = 0.02
+"""Between two questions for the places of one stream, when the first answer was not enough."""
+
+find_region_seconds = 0.45
+"""A viewer waits so long for a place in its region, then takes any: its recruits came from elsewhere."""
+
+requests_before_relay = 8
+"""Viewers of one stream within `requests_window_seconds` that make their node a carrier: with 1 a swarm of 1,000 nodes
+carried 10,000 viewers of 20 streams by 7,159 relays where 106 would do."""
+
+requests_window_seconds = 30.0
+"""See `requests_before_relay`; a viewer a minute is served from elsewhere."""
+
+small_swarm_nodes = 6
+"""With fewer other nodes each may carry everything: a redirect would cost more than the copy."""
+
+hops_settled = 3
+"""A viewer that was sent on so often is served wherever a slot is left."""
+
+hops_max = 5
+"""A viewer that was sent on so often is not sent on again: as often as our clients follow (`redirects_max`)."""
+
+recruits_max = 32
+"""Nodes recruited for one stream at one time: with 80 slots each 2,500 viewers, and 32 new links for a parent."""
+
+recruit_probes = 3
+"""Nodes probed for one recruit: the least loaded of a few random ones is nearly that of all (power of choices)."""
+
+recruit_seconds_max = 0.3
+"""For the answers to probes: a second way round the world costs more than the best of two answers."""
+
+recruit_pool_seconds = 5.0
+"""A recruit's room counts for this long on its word; by then its parent reports it."""
+
+recruit_fill = 0.8
+"""Of a recruit's room, to be planned with: some of it goes to viewers that come by themselves."""
+
+recruit_barren_seconds = 1.0
+"""Where nobody had room nobody is looked for again for so long, and what is spare is handed out."""
+
+recruit_linger_seconds = 30.0
+"""A recruit that nobody came to keeps its stream for so long, or it would be let go and recruited in turns."""
+
+recruitments_taken_max = 64
+"""Streams a node lets itself be recruited for at one time; each is forgotten after `recruit_pool_seconds`."""
+
+demand_seconds = 2.0
+"""For so long ahead arrivals are counted when recruits are looked for: about what a recruit takes to be reported."""
+
+offers_max = 64
+"""Nodes that offered themselves, the newest: more than are recruited at one time."""
+
+offer_seconds = 60.0
+"""An offer is believed for so long, if nobody took it up before."""
+
+offers_made = 8
+"""Random nodes a joining node offers itself to: one of them meets a carrier in need within a second."""
+
+ask_seconds_max = 1.5
+"""For an answer without a link: a call of the directory with its retransmission, and a little."""
+
+asks_open_max = 1024
+"""Questions of one node that await answers: of 1,024 streams one each, or 96 probes for each of ten that grow."""
+
+asks_per_second = 100.0
+"""Questions without a link from one node, in the long run: one FIND per stream and round trip."""
+
+asks_burst = 300
+"""At once: a herd on 100 streams, three times."""
+
+askers_max = 2048
+"""Nodes whose questions are counted; who is forgotten starts anew."""
+
+consumes_per_second = 50.0
+"""CONSUMEs of one node, in the long run; more are refused."""
+
+consumes_burst = 1024
+"""At once: a node whose parent died asks for a thousand streams in one breath."""
 
 delegation_debit_seconds = 2.0
 """How long a slot that was handed out counts as taken: until the taker's parent has reported it."""

@@ -1,7 +1,6 @@
 """How a carrier gives a stream on: who is accepted, who is delegated, who is let go."""
 
 from foundation import limits
-from foundation.errors import RemoteError
 from foundation.identity import NodeId
 from swarm.actions import Accept, StopPipe
 from swarm.carriage import Carriage, Child
@@ -69,7 +68,8 @@ class Downstream:
             self._state.counters["report_stale"] += 1
             return
         news = child.report is None or bool(child.report.relay_room) != bool(report.relay_room)
-        child.report, child.below = report, self._verified(carriage, report)
+        child.report = report
+        self._learn(carriage, node, report)
         if news:
             self._state.backups_stale(carriage, now)
         self._state.deadlines.set(_child_key(carriage, node), now + limits.child_silence_seconds_max)
@@ -114,6 +114,7 @@ class Downstream:
         for child in list(carriage.children.values()):
             self._drop(carriage, child.node, now)
             self._state.send(child.node, Ended(child.request, carriage.producer, reason))
+        self._delegation.forget(carriage.producer)
 
     def tell_lineage(self, carriage: Carriage) -> None:
         """This carrier hangs elsewhere now: its children learn it."""
@@ -127,14 +128,6 @@ class Downstream:
         """What comes in is another session of the publisher: every child gets a new pipe, and learns it with that."""
         for child in carriage.children.values():
             self._state.do(Accept(child.node, _acceptance(carriage, child.request)))
-
-    def candidates_for_viewer(self, carriage: Carriage, now: float) -> list[Candidate]:
-        """Carriers below with room for a viewer, best first; the first is meant to be taken, and debited."""
-        ranked = self._delegation.ranked(carriage, for_relay=False)
-        candidates = [candidate for candidate in ranked if candidate.viewer_room]
-        if candidates:
-            self._delegation.debit(candidates[0].node, now)
-        return candidates[: limits.delegated_candidates_max]
 
     def _answer(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
         child = carriage.children.get(node)
@@ -159,6 +152,9 @@ class Downstream:
         return policy.children_room(load, len(carriage.children), carriage.owned) > 0
 
     def _impossible(self, carriage: Carriage, node: NodeId, asked: Consume) -> RefusalReason | None:
+        if not carriage.owned and not self._allowed(carriage, node, asked):
+            self._state.counters["capabilities_refused"] += 1
+            return RefusalReason.CAPABILITY
         if node in carriage.lineage:
             return RefusalReason.LOOP
         if asked.rank_below is not None and carriage.rank >= asked.rank_below:
@@ -167,6 +163,15 @@ class Downstream:
             return RefusalReason.DEPTH
         return None
 
+    def _allowed(self, carriage: Carriage, node: NodeId, asked: Consume) -> bool:
+        """Whether the owner of this very stream gave this asker leave; an owner needs none for itself."""
+        owner = self._state.capabilities.owner(asked.capability, asked.producer, node)
+        return owner is not None and owner == carriage.lineage[0]
+
+    def _leave(self, carriage: Carriage, node: NodeId, asked: Consume) -> bytes:
+        """The owner's leave, made here or passed on."""
+        return self._state.capabilities.issue(asked.producer, node) if carriage.owned else asked.capability
+
     def _accept(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
         state = self._state
         carriage.children[node] = Child(node, asked.request)
@@ -174,24 +179,25 @@ class Downstream:
         state.counters["children_accepted"] += 1
         state.deadlines.set(_child_key(carriage, node), now + limits.child_confirm_seconds_max)
         resume = asked.resume if asked.epoch == carriage.epoch else ()
-        state.do(Accept(node, _acceptance(carriage, asked.request), resume))
+        capability = self._leave(carriage, node, asked) if carriage.owned else b""
+        state.do(Accept(node, _acceptance(carriage, asked.request, capability), resume))
+        self._delegation.pool(carriage.producer).put(self._candidate(carriage, node), node)
         state.linger(carriage, now)
         self._reports.changed(now)
 
     def _delegate(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
-        candidates = [
-            candidate
-            for candidate in self._delegation.ranked(carriage, for_relay=True, excluded=(*asked.tried, node))
-            if asked.rank_below is None or candidate.rank < asked.rank_below
-        ][: limits.delegated_candidates_max]
+        for tried in asked.tried:
+            self._delegation.pool(carriage.producer).emptied(tried, relay=True)
+        candidates = self._delegation.relays(carriage, (*asked.tried, node), asked.region, asked.rank_below)
         if not candidates:
             self._refuse(node, asked, RefusalReason.DRAINING if self._state.draining else RefusalReason.BUSY)
             return
         if asked.delegations < limits.delegations_max:  # Else the asker may go no further, and takes no slot.
-            self._delegation.debit(candidates[0].node, now)
+            self._delegation.debit(asked.producer, candidates[0].node, now)
         self._state.counters["consumes_delegated"] += 1
         records = tuple(candidate.record.encoded for candidate in candidates)
-        self._state.send(node, Delegated(asked.request, asked.producer, records))
+        leave = self._leave(carriage, node, asked)
+        self._state.send(node, Delegated(asked.request, asked.producer, records, leave))
 
     def _refuse(self, node: NodeId, asked: Consume, reason: RefusalReason) -> None:
         self._state.counters["consumes_refused"] += 1
@@ -207,6 +213,7 @@ class Downstream:
 
     def _drop(self, carriage: Carriage, node: NodeId, now: float) -> None:
         del carriage.children[node]
+        self._delegation.pool(carriage.producer).remove_child(node)
         self._state.child_count -= 1
         self._state.deadlines.clear(_child_key(carriage, node))
         self._state.do(StopPipe(node, carriage.producer))
@@ -214,22 +221,32 @@ class Downstream:
         self._state.linger(carriage, now)
         self._reports.changed(now)
 
-    def _verified(self, carriage: Carriage, report: Report) -> tuple[Candidate, ...]:
-        """The candidates of a report whose records are good; one above this carrier, or itself, is no candidate."""
-        candidates = []
-        for reported in report.candidates:
-            try:
-                record = self._state.read_record(reported.record)
-            except RemoteError:
-                self._state.counters["candidates_invalid"] += 1
-                continue
-            if record.node not in carriage.lineage:
-                rank = max(reported.rank, carriage.rank + 2)
-                candidates.append(Candidate(record, rank, reported.relay_room, reported.viewer_room))
-        return tuple(candidates)
+    def _learn(self, carriage: Carriage, child: NodeId, report: Report) -> None:
+        """Who a child named is known with its rooms; one above this carrier, or itself, is no candidate."""
+        pool = self._delegation.pool(carriage.producer)
+        pool.put(self._candidate(carriage, child), child)
+        below: list[Candidate] = []
+        for encoded in report.records:
+            self._state.learn(encoded)
+        pool.keep_only(child, {named.node for named in report.carriers})
+        for named in report.carriers:
+            record = self._state.record_of(named.node)
+            if record is None:
+                self._state.counters["carriers_unknown"] += 1
+            elif named.node not in carriage.lineage and named.node != child:
+                rank = max(named.rank, carriage.rank + 2)
+                below.append(Candidate(record, rank, named.relay_room, named.viewer_room, named.spare))
+                pool.put(below[-1], child)
+        carriage.children[child].below = tuple(below)
+
+    def _candidate(self, carriage: Carriage, node: NodeId) -> Candidate:
+        """A child; one that has not reported yet was just accepted, and has most likely room for one relay."""
+        report = carriage.children[node].report
+        rooms = (report.relay_room, report.viewer_room, report.spare) if report is not None else (1, 0, 0)
+        return Candidate(self._state.links[node], carriage.rank + 1, *rooms)
 
 
-def _acceptance(carriage: Carriage, request: int) -> Accepted:
+def _acceptance(carriage: Carriage, request: int, capability: bytes = b"") -> Accepted:
     """The tracks are filled in by whoever opens the pipe."""
     return Accepted(
         request,
@@ -239,6 +256,7 @@ def _acceptance(carriage: Carriage, request: int) -> Accepted:
         (),
         delay_ms=carriage.delay_ms,
         epoch=carriage.epoch,
+        capability=capability,
     )
 
 

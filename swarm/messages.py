@@ -159,25 +159,32 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class ReportedCandidate:
-    """A carrier of a subtree, as a REPORT names it: its signed record, its rank, its free slots."""
+    """A carrier of a subtree, as a REPORT names it: its rank, and its free slots as in `Report`."""
 
-    record: bytes
+    node: NodeId
     rank: int
     relay_room: int
     viewer_room: int
+    spare: int
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Child to parent: my own free slots, the carriers of my subtree (me included), and the best few below me."""
+    """Child to parent: my own free slots, the size of my subtree (me included), and the best few carriers below me.
+
+    `viewer_room` is for viewers that are wanted, `spare` for those that find nothing else, the others included.
+    `records` are those of the carriers named which this link has not carried lately.
+    """
 
     type: ClassVar[str] = "report"
     request: int
     producer: UUID
     relay_room: int
     viewer_room: int
+    spare: int
     size: int
-    candidates: tuple[ReportedCandidate, ...] = ()
+    carriers: tuple[ReportedCandidate, ...] = ()
+    records: tuple[bytes, ...] = ()
     delay_ms: int = 0
 
 
@@ -302,6 +309,7 @@ class Probed:
     record: bytes
     relay_room: int
     viewer_room: int
+    spare: int
     carries: bool = False
 
 
@@ -320,18 +328,20 @@ class Recruited:
     """Answer to RECRUIT: I do, with so many free slots; none: I do not."""
 
     type: ClassVar[str] = "recruited"
-    viewer_room: int
     relay_room: int
+    viewer_room: int
+    spare: int
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Ask of a node that has just joined: I have room, remember me. Answered with PROBED."""
+    """Ask of a node that has just joined: I have room, remember me. Nothing is answered."""
 
     type: ClassVar[str] = "offer"
     record: bytes
     relay_room: int
     viewer_room: int
+    spare: int
 
 
 @dataclass(frozen=True, slots=True)

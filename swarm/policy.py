@@ -55,6 +55,9 @@ class Candidate:
     rank: int
     relay_room: int
     viewer_room: int
+    """For viewers that are wanted there: up to three quarters of its slots, say."""
+    spare: int = 0
+    """For viewers when nobody else has room: what `viewer_room` counts is part of it."""
 
     @property
     def node(self) -> NodeId:

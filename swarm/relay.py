@@ -8,14 +8,16 @@ import random
 from collections.abc import Callable, Hashable
 from uuid import UUID
 
-from foundation import limits
 from foundation.identity import NodeId
-from swarm.actions import Action, Carried, Elsewhere, Full, Settled
+from swarm.actions import Action
+from swarm.askers import Askers
+from swarm.asks import Asks
 from swarm.backups import Backups
 from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.delegation import Delegation
 from swarm.downstream import Downstream
+from swarm.enlisting import Enlisting
 from swarm.handover import Handover
 from swarm.improving import Improving
 from swarm.messages import (
@@ -24,22 +26,31 @@ from swarm.messages import (
     Delegated,
     Ended,
     EndReason,
+    Find,
     Leave,
     Lineage,
     Message,
+    Offer,
     Position,
+    Probe,
+    Recruit,
     Refused,
     Release,
+    Renew,
+    Renewed,
     Report,
     Tree,
     TreeReply,
 )
 from swarm.messages import Backups as BackupsMessage
 from swarm.messages import Handover as HandoverMessage
+from swarm.placing import Placing
 from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
+from swarm.recruiting import Recruiting
 from swarm.relay_state import RelayState
 from swarm.reports import Reports
+from swarm.seeking import Seeking
 from swarm.succession import Succession
 from swarm.tree_query import TreeQueries
 from swarm.tree_walk import TreeWalks
@@ -79,6 +90,12 @@ class RelayTree:
         self._improving = Improving(self._state, self._upstream.bonds, self._upstream.moves, self._backups)
         self._handover = Handover(self._state)
         self._succession = Succession(self._state, self._downstream, self._upstream)
+        self._asks = Asks(self._state)
+        self._recruiting = Recruiting(self._state, self._delegation, self._asks)
+        self._placing = Placing(self._state, self._delegation, self._recruiting)
+        self._enlisting = Enlisting(self._state, self._asks, self._upstream.recruited)
+        self._seeking = Seeking(self._state, self._delegation, self._reports, self._placing, self._asks, self._upstream)
+        self._askers = Askers()
         self._walks = TreeWalks(self._state)
         self._queries = TreeQueries(self._state)
         self.counters = self._state.counters
@@ -139,6 +156,10 @@ class RelayTree:
             + len(self._walks)
             + len(self._queries)
             + len(self._delegation)
+            + len(self._asks)
+            + len(self._recruiting)
+            + len(self._enlisting)
+            + len(self._seeking)
             + state.viewer_count
             + state.child_count
         )
@@ -163,24 +184,10 @@ class RelayTree:
     def want(self, producer: UUID, viewer: str, now: float, hops: int = 0) -> None:
         """A local viewer wants a stream; it was sent on `hops` times before it came here.
 
-        `Settled` follows: at once when the stream is here, and at the latest after `pull_seconds_max`.
+        `Settled` follows: at once when the stream is here, and at the latest after `pull_seconds_max` and
+        `want_seconds_max`.
         """
-        state = self._state
-        carriage = state.carriages.get(producer)
-        if viewer not in state.viewers.get(producer, ()):
-            known = producer in state.carriages or producer in state.pulls
-            if self.busy() or (not known and len(state.carriages) + len(state.pulls) >= limits.carriages_max):
-                urls = tuple(contact.url for contact in self.redirect_candidates(producer, now))
-                state.do(Settled(producer, viewer, Elsewhere(urls) if urls else Full()))
-                return
-            state.add_viewer(producer, viewer, hops)
-        if carriage is None:
-            self._upstream.pull(producer, now, fresh=False)
-        elif carriage.fed:
-            state.settle(producer, Carried(), keep_viewers=True)
-        if carriage is not None:
-            state.linger(carriage, now)
-        self._reports.changed(now)
+        self._seeking.want(producer, viewer, hops, now)
 
     def release_want(self, producer: UUID, viewer: str, now: float) -> None:
         """A local viewer is gone; one that is not known is none."""
@@ -189,13 +196,19 @@ class RelayTree:
             if carriage is not None:
                 self._state.linger(carriage, now)
             self._reports.changed(now)
+        else:
+            self._seeking.release(producer, viewer)
 
     def redirect_candidates(self, producer: UUID, now: float) -> list[Contact]:
-        """Carriers below this node with room for a viewer, best first: whom a busy node sends it to."""
+        """A carrier below this node with room for a viewer, whose slot counts as taken for a moment; or none."""
         carriage = self._state.carriages.get(producer)
         if carriage is None:
             return []
-        return [candidate.record.contact for candidate in self._downstream.candidates_for_viewer(carriage, now)]
+        return [candidate.record.contact for candidate in self._seeking.below(carriage, now)]
+
+    def joined(self, now: float) -> None:
+        """This node has come to know others: it offers them its room."""
+        self._enlisting.offer(now)
 
     def owner_of(self, producer: UUID) -> Contact | None:
         """Who would know more about a stream, as far as a relay knows from its own lookup."""
@@ -245,6 +258,7 @@ class RelayTree:
         self._succession.owner_found(producer, elsewhere, epoch, now)
         self._upstream.asking.owner_found(producer, elsewhere, epoch if elsewhere is not None else 0, now)
         self._queries.owner_found(producer, owner, now)
+        self._seeking.owner_found(producer, owner, now)
 
     def link_up(self, record: NodeRecord, now: float) -> None:
         """A link passed its greeting, whoever dialed; called again when the peer's record is renewed."""
@@ -267,7 +281,11 @@ class RelayTree:
             self._downstream.link_down(node, now)
             self._upstream.asking.link_down(node, now)
             self._upstream.gone(node, now)
+<<<<<<< main
             self._backups.link_down(node, now)
+=======
+            self._reports.link_down(node)
+>>>>>>> mine
             self._walks.link_down(node, now)
             self._queries.link_lost(node)
 
@@ -298,11 +316,28 @@ class RelayTree:
 
     def answered(self, key: int, message: Message | None, now: float) -> None:
         """The answer to an `Ask`; None when none came."""
-        self.counters["answer_stale"] += 1
+        self._asks.answered(key, message, now)
 
     def asked(self, node: NodeId, message: Message, now: float) -> Message | None:
         """What to answer, at once, to a question that came without a link; None for nothing."""
-        self.counters["ask_unexpected"] += 1
+        if not self._askers.may_ask(node, now):
+            self.counters["asks_flooded"] += 1
+            return None
+        match message:
+            case Find():
+                return self._placing.asked(node, message, now)
+            case Probe():
+                return self._enlisting.probed(message)
+            case Recruit():
+                return self._enlisting.recruited(node, message, now)
+            case Offer():
+                self._recruiting.offered(node, message, now)
+            case Renew():
+                carriage = self._state.carriages.get(message.producer)
+                if carriage is not None and carriage.owned:
+                    return Renewed(self._state.capabilities.issue(message.producer, node))
+            case _:
+                self.counters["ask_unexpected"] += 1
         return None
 
     def message(self, node: NodeId, message: Message, now: float) -> None:
@@ -387,6 +422,16 @@ class RelayTree:
                 self._downstream.silent(state.carriages[producer], node, now)
             case ("linger", UUID() as producer):
                 self._upstream.bonds.let_go(state.carriages[producer], EndReason.IDLE, now)
+            case ("recruits",):
+                self._recruiting.expire(now)
+            case ("enlisted",):
+                self._enlisting.expire(now)
+            case ("answer", int() as key_of_ask):
+                self._asks.expired(key_of_ask, now)
+            case ("seek", UUID() as producer):
+                self._seeking.due(producer, now)
+            case ("turned-away", UUID() as producer):
+                self._seeking.turned_away(producer, now)
             case ("walk", UUID() as producer):
                 self._walks.expired(producer, now)
             case ("query", UUID() as producer):

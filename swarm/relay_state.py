@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from foundation import limits
+from foundation.errors import RemoteError
 from foundation.identity import NodeId
-from swarm.actions import Action, Outcome, Send, Settled
+from swarm.actions import Action, Full, Outcome, Send, Settled
 from swarm.capability import Capabilities
 from swarm.carriage import Carriage
 from swarm.deadlines import Deadlines
@@ -16,6 +17,7 @@ from swarm.messages import Message, Position
 from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.pull import Pull
 from swarm.record import Contact, NodeRecord
+from swarm.records import Records
 
 _REQUEST_BITS = 63
 
@@ -43,6 +45,10 @@ class RelayState:
     """Those with a slot here, in the order in which they came."""
     unsettled: dict[UUID, dict[str, int]] = field(default_factory=dict)
     """Of these, whoever still waits for the stream, and how often each was sent on before it came here."""
+    recruited: dict[UUID, float] = field(default_factory=dict)
+    """Streams which somebody recruited this node for, and until when they are kept though nobody takes them."""
+    turned_away: dict[UUID, dict[str, int]] = field(default_factory=dict)
+    """Viewers whose search found every carrier full, and how often each was sent on."""
     outbox: deque[Action] = field(default_factory=deque)
     deadlines: Deadlines = field(default_factory=Deadlines)
     counters: Counter[str] = field(default_factory=Counter)
@@ -53,6 +59,10 @@ class RelayState:
     """Whether this node is about to go, and takes nobody new."""
     reachable: bool = True
     """Whether others can come here: a node that nobody can dial tells nobody to send viewers or relays."""
+    records: Records = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.read_record)
 
     @property
     def node(self) -> NodeId:
@@ -62,6 +72,39 @@ class RelayState:
     def load(self) -> Load:
         owns = any(carriage.owned for carriage in self.carriages.values())
         return Load(self.viewer_count, self.child_count, owns, self.others(), self.measured)
+
+    def relay_room(self, carriage: Carriage) -> int:
+        """How many more children this stream gets here."""
+        return self.policy.children_room(self.load, len(carriage.children), carriage.owned)
+
+    def soft_room(self) -> int:
+        """How many more viewers are wanted here."""
+        return self.policy.soft_room(self.load)
+
+    def viewer_room(self) -> int:
+        """How many more viewers get a slot here when nobody else has one."""
+        return self.policy.room(self.load, for_relay=False)
+
+    def offered_rooms(self, carriage: Carriage | None) -> tuple[int, int, int]:
+        """What others are told: room for relays of a stream, for viewers that are wanted, and for viewers in all."""
+        if not self.reachable:
+            return 0, 0, 0
+        load = self.load
+        children, owned = (len(carriage.children), carriage.owned) if carriage is not None else (0, False)
+        relay_room = self.policy.children_room(load, children, owned)
+        return relay_room, self.policy.soft_room(load), self.policy.room(load, for_relay=False)
+
+    def record_of(self, node: NodeId) -> NodeRecord | None:
+        """Of a linked node, or of one whose record somebody passed on."""
+        return self.links.get(node) or self.records.get(node)
+
+    def learn(self, encoded: bytes) -> NodeRecord | None:
+        """A signed record that somebody passed on; None, and counted, when it is not good."""
+        try:
+            return self.records.learn(encoded)
+        except RemoteError:
+            self.counters["candidates_invalid"] += 1
+            return None
 
     def do(self, action: Action) -> None:
         self.outbox.append(action)
@@ -94,12 +137,17 @@ class RelayState:
 
     def settle(self, producer: UUID, outcome: Outcome, keep_viewers: bool) -> None:
         """Tells the local viewers who wait for a producer how their wish ended, and all when they are not kept."""
-        told: Collection[str] = self.unsettled.pop(producer, ())
+        waiting = self.unsettled.pop(producer, {})
+        told: Collection[str] = waiting
         if not keep_viewers:
-            told = self.viewers.pop(producer, ())
+            told = self.viewers.pop(producer, {})
             self.viewer_count -= len(told)
+        if isinstance(outcome, Full) and waiting:
+            self.turned_away.setdefault(producer, {}).update(waiting)
+            self.deadlines.set(("turned-away", producer), 0.0)
         for viewer in told:
-            self.do(Settled(producer, viewer, outcome))
+            if not isinstance(outcome, Full) or viewer not in waiting:
+                self.do(Settled(producer, viewer, outcome))
 
     def wanted(self, carriage: Carriage) -> bool:
         """Whether anybody takes the stream from here."""
@@ -117,4 +165,5 @@ class RelayState:
         if carriage.owned or self.wanted(carriage):
             self.deadlines.clear(key)
         elif key not in self.deadlines:
-            self.deadlines.set(key, now + limits.relay_linger_seconds)
+            recruited_until = self.recruited.get(carriage.producer, now)
+            self.deadlines.set(key, max(now + limits.relay_linger_seconds, recruited_until))

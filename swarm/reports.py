@@ -14,12 +14,16 @@ _KEY = ("reports",)
 
 
 class Reports:
-    """Changes only set a deadline; what is sent is looked up when it comes, so a burst of changes is one report."""
+    """Changes only set a deadline; what is sent is looked up when it comes, so a burst of changes is one report.
+
+    Carriers are named by id; the record of each goes along once in a while on every link.
+    """
 
     def __init__(self, state: RelayState, delegation: Delegation) -> None:
         self._state = state
         self._delegation = delegation
         self._busy = self._busy_now()
+        self._told: dict[NodeId, dict[NodeId, float]] = {}
 
     def changed(self, now: float) -> None:
         """Something a report could contain has changed."""
@@ -44,7 +48,7 @@ class Reports:
             if carriage.parent is None:
                 continue
             report = self._report(carriage)
-            at = carriage.reported_at + self._gap(report, carriage.reported)
+            at = carriage.reported_at + _gap(report, carriage.reported)
             if at <= now:
                 self._send(carriage, report, now)
                 at = now + limits.report_keepalive_seconds
@@ -52,32 +56,49 @@ class Reports:
         if following < math.inf:
             self._state.deadlines.advance(_KEY, following)
 
-    def _gap(self, report: Report, last: Report | None) -> float:
-        """Seconds from the last report to this one."""
-        if last is None or _crosses_zero(report, last):
-            return limits.report_urgent_seconds
-        return limits.report_keepalive_seconds if report == last else limits.report_seconds
+    def link_down(self, node: NodeId) -> None:
+        """Whatever comes up there next knows nothing of what was told."""
+        self._told.pop(node, None)
 
     def _send(self, carriage: Carriage, report: Report, now: float) -> None:
         assert carriage.parent is not None
         carriage.reported, carriage.reported_at = report, now
-        self._state.send(carriage.parent, report)
+        records = self._untold(carriage, report, now)
+        self._state.send(carriage.parent, replace(report, records=records) if records else report)
+
+    def _untold(self, carriage: Carriage, report: Report, now: float) -> tuple[bytes, ...]:
+        """The records of those named which the parent may not have, or not the newest of."""
+        assert carriage.parent is not None
+        told, pool = self._told.setdefault(carriage.parent, {}), self._delegation.pool(carriage.producer)
+        for node in [node for node, at in told.items() if at + limits.report_record_seconds <= now]:
+            del told[node]
+        untold = [named.node for named in report.carriers if named.node not in told]
+        told.update(dict.fromkeys(untold, now))
+        return tuple(known.candidate.record.encoded for node in untold if (known := pool.get(node)) is not None)
 
     def _report(self, carriage: Carriage) -> Report:
-        state = self._state
+        relay_room, viewer_room, spare = self._state.offered_rooms(carriage)
         return Report(
             carriage.request,
             carriage.producer,
-            relay_room=state.policy.room(state.load, for_relay=True) if state.reachable else 0,
-            viewer_room=state.policy.room(state.load, for_relay=False) if state.reachable else 0,
+            relay_room=relay_room,
+            viewer_room=viewer_room,
+            spare=spare,
             size=1 + sum(child.size for child in carriage.children.values()),
-            candidates=self._delegation.reported(carriage),
+            carriers=self._delegation.reported(carriage),
             delay_ms=carriage.delay_ms,
         )
 
-    def _busy_now(self) -> tuple[bool, bool]:
+    def _busy_now(self) -> tuple[bool, bool, bool]:
         policy, load = self._state.policy, self._state.load
-        return policy.busy(load, for_relay=True), policy.busy(load, for_relay=False)
+        return policy.busy(load, for_relay=True), policy.busy(load, for_relay=False), policy.soft_room(load) == 0
+
+
+def _gap(report: Report, last: Report | None) -> float:
+    """Seconds from the last report to this one."""
+    if last is None or _crosses_zero(report, last):
+        return limits.report_urgent_seconds
+    return limits.report_seconds if _news(report, last) else limits.report_keepalive_seconds
 
 
 def _crosses_zero(report: Report, last: Report) -> bool:
@@ -86,6 +107,42 @@ def _crosses_zero(report: Report, last: Report) -> bool:
         for mine, before in (
             (report.relay_room, last.relay_room),
             (report.viewer_room, last.viewer_room),
-            (report.candidates, last.candidates),
+            (report.spare, last.spare),
+            (report.carriers, last.carriers),
         )
     )
+
+
+def _news(report: Report, last: Report) -> bool:
+    """Whether the parent would act otherwise: a room is another by a tenth, or others have as much more of it.
+
+    Who is among the best few may change with every viewer, so their names alone are no news.
+    """
+    pairs = [
+        (report.relay_room, last.relay_room),
+        (report.viewer_room, last.viewer_room),
+        (report.spare, last.spare),
+        (report.size, last.size),
+        *((sum(rooms(report)), sum(rooms(last))) for rooms in (_relay_rooms, _viewer_rooms, _spares)),
+    ]
+    named = {carrier.node: carrier for carrier in report.carriers}
+    for before in last.carriers:
+        now = named.get(before.node)
+        if now is not None:
+            pairs += [(now.relay_room, before.relay_room), (now.viewer_room, before.viewer_room)]
+            pairs.append((now.spare, before.spare))
+            if now.rank != before.rank:
+                return True
+    return any(abs(now - before) > before * limits.report_hysteresis for now, before in pairs)
+
+
+def _relay_rooms(report: Report) -> list[int]:
+    return [carrier.relay_room for carrier in report.carriers]
+
+
+def _viewer_rooms(report: Report) -> list[int]:
+    return [carrier.viewer_room for carrier in report.carriers]
+
+
+def _spares(report: Report) -> list[int]:
+    return [carrier.spare for carrier in report.carriers]

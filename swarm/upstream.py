@@ -39,6 +39,14 @@ class Upstream:
             self.asking.begin(pull, limits.pull_seconds_max, now)
             self.asking.look_up(pull, now)
 
+    def recruited(self, producer: UUID, parent: Contact, capability: bytes, now: float) -> None:
+        """Starts the first search at a carrier that was named, with the owner's leave to have the stream."""
+        if producer not in self._state.pulls:
+            pull = Pull(producer, fresh=False, capability=capability)
+            self.asking.begin(pull, limits.pull_seconds_max, now)
+            pull.queue.append(parent)
+            self.asking.advance(pull, now)
+
     def taken_over(self, producer: UUID, now: float) -> None:
         """The stream has come to this node in another way: the search is over."""
         pull = self._state.pulls.get(producer)

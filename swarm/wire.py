@@ -55,6 +55,7 @@ _rank_max = 0xFFFF
 _delay_ms_max = 60_000
 _code_chars_max = 32
 _tracks_max = 2
+_carriers_max = limits.report_relays_max + limits.report_viewers_max
 
 _EMPTY: tuple[Any, ...] = ((), b"", "")
 """Values of optional fields that need not travel."""
@@ -179,12 +180,13 @@ def _read_tracks(value: Any) -> tuple[TrackParameters, ...]:
 
 
 def _read_candidate(value: Any) -> ReportedCandidate:
-    record, rank, relay_room, viewer_room = _parts(value, 4)
-    return ReportedCandidate(_record(record), _rank(rank), _count(relay_room), _count(viewer_room))
+    node, *numbers = _parts(value, 5)
+    rank, relay_room, viewer_room, spare = numbers
+    return ReportedCandidate(_node(node), _rank(rank), _count(relay_room), _count(viewer_room), _count(spare))
 
 
 def _write_candidate(candidate: ReportedCandidate) -> list[Any]:
-    return [candidate.record, candidate.rank, candidate.relay_room, candidate.viewer_room]
+    return [candidate.node, candidate.rank, candidate.relay_room, candidate.viewer_room, candidate.spare]
 
 
 def _read_position(value: Any) -> Position:
@@ -266,7 +268,7 @@ _STANDING = {
     "delay_ms": _Field(_delay_ms, optional=True),
     "epoch": _Field(_integer(2**63 - 1), optional=True),
 }
-_ROOM = {"relay_room": _Field(_count), "viewer_room": _Field(_count)}
+_ROOM = {"relay_room": _Field(_count), "viewer_room": _Field(_count), "spare": _Field(_count)}
 
 _SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
     Hello.type: (
@@ -306,9 +308,8 @@ _SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
         | _ROOM
         | {
             "size": _Field(_count),
-            "candidates": _Field(
-                _items(_read_candidate, 0, limits.report_candidates_max), _all(_write_candidate), optional=True
-            ),
+            "carriers": _Field(_items(_read_candidate, 0, _carriers_max), _all(_write_candidate), optional=True),
+            "records": _Field(_items(_record, 0, _carriers_max), list, optional=True),
             "delay_ms": _Field(_delay_ms, optional=True),
         },
     ),

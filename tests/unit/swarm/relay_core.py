@@ -7,8 +7,8 @@ from uuid import UUID
 from foundation.errors import RemoteError
 from foundation.identity import NodeId, swarm_id
 from media.parameters import Codec, TrackParameters
-from swarm.actions import Accept, Action, Lookup, Send
-from swarm.messages import Accepted, Consume, Message, Position, Report
+from swarm.actions import Accept, Action, Ask, Lookup, Send
+from swarm.messages import Accepted, Consume, Message, Places, Position, Report, ReportedCandidate
 from swarm.policy import DefaultPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
@@ -45,6 +45,16 @@ def tracks(ssrc: int = 1000) -> tuple[TrackParameters, ...]:
 def messages(actions: list[Action]) -> list[Message]:
     """What is sent among some actions."""
     return [action.message for action in actions if isinstance(action, Send)]
+
+
+def named(number: int, rank: int, relay_room: int, viewer_room: int = 0, spare: int = 0) -> ReportedCandidate:
+    """Node `number` as a report names it; without a number for `spare` it has nothing to spare."""
+    return ReportedCandidate(node(number), rank, relay_room, viewer_room, max(viewer_room, spare))
+
+
+def records(*numbers: int) -> tuple[bytes, ...]:
+    """Signed records, as they travel."""
+    return tuple(record(number).encoded for number in numbers)
 
 
 class OpenCapabilities:
@@ -143,15 +153,18 @@ class Core:
         self.actions()
 
     def asked_by(self, number: int, request: int = 1, producer: UUID = P, **more: object) -> None:
-        """A linked node asks to be fed."""
+        """A linked node asks to be fed, with the owner's leave."""
         self.link(number)
+        carriage = self.tree.carriage(producer)
+        root = carriage.lineage[0] if carriage is not None else node(1)
+        more.setdefault("capability", leave(root, node(number), producer))
         self.receive(number, Consume(request, producer, **more))  # type: ignore[arg-type]
 
     def feed(self, number: int, request: int = 1, room: int = 2, **more: object) -> None:
         """A node becomes a child, and says how much room it has."""
         self.asked_by(number, request)
         self.one(Accept)
-        self.receive(number, Report(request, P, room, room, 1, **more))  # type: ignore[arg-type]
+        self.receive(number, Report(request, P, room, room, room, 1, **more))  # type: ignore[arg-type]
         self.actions()
 
     def asks_owner(self, number: int = 1) -> Consume:
@@ -169,6 +182,19 @@ class Core:
         answer = Accepted(request, P, rank, (*(node(n) for n in above), node(number)), tracks(ssrc))
         self.receive(number, answer)
         return answer
+
+    def finds_no_place(self, owner: int = 1) -> None:
+        """Those whose search found every carrier full ask the owner for places, of which there are none."""
+        self.advance(0.0)
+        self.one(Lookup)
+        self.owned_by(owner)
+        self.answers(Places(P, ()))
+
+    def answers(self, answer: Message | None) -> Message:
+        """The only open question is answered; gives the question."""
+        ask = self.one(Ask)
+        self.tree.answered(ask.key, answer, self.now)
+        return ask.message
 
     def relay(self, number: int = 1) -> int:
         """This node relays P for a viewer, fed by its owner; gives the request of that bond."""

@@ -14,9 +14,8 @@ from swarm.messages import (
     Refused,
     Release,
     Report,
-    ReportedCandidate,
 )
-from tests.unit.swarm.relay_core import Core, P, Q, messages, node, record
+from tests.unit.swarm.relay_core import Core, P, Q, leave, messages, named, node, record, records
 
 
 @pytest.fixture
@@ -30,8 +29,9 @@ def _reports(
     core: Core, number: int, room: int = 2, request: int = 1, candidates: tuple[tuple[int, int], ...] = ()
 ) -> None:
     """Child `number` reports, with candidates below it as (number, room)."""
-    named = tuple(ReportedCandidate(record(n).encoded, 2, below, below) for n, below in candidates)
-    core.receive(number, Report(request, P, room, room, 1 + len(named), named))
+    carriers = tuple(named(n, 2, below, below) for n, below in candidates)
+    numbers = [n for n, _ in candidates]
+    core.receive(number, Report(request, P, room, room, room, 1 + len(carriers), carriers, records(*numbers)))
 
 
 def _children(core: Core) -> set[bytes]:
@@ -116,7 +116,7 @@ def test_a_busy_carrier_names_its_children_the_roomiest_first(owner: Core) -> No
     for number, room in ((1, 1), (2, 5), (3, 2)):
         owner.feed(number, room=room)
     owner.asked_by(9)
-    assert owner.one(Delegated) == Delegated(1, P, tuple(record(n).encoded for n in (2, 3, 1)))
+    assert owner.one(Delegated) == Delegated(1, P, records(2, 3, 1), leave(node(0), node(9)))
     assert owner.tree.load.children == 3
 
 
@@ -323,7 +323,7 @@ def test_the_end_of_a_publisher_is_told_to_every_child(owner: Core) -> None:
 @pytest.mark.parametrize("producer", [P, Q])
 def test_the_report_of_a_node_that_is_no_child_is_answered_with_the_truth(owner: Core, producer: object) -> None:
     owner.link(1)
-    owner.receive(1, Report(9, producer, 1, 1, 1))  # type: ignore[arg-type]
+    owner.receive(1, Report(9, producer, 1, 1, 1, 1))  # type: ignore[arg-type]
     assert owner.one(Ended) == Ended(9, producer, EndReason.NOT_A_CHILD)  # type: ignore[arg-type]
 
 
@@ -338,8 +338,8 @@ def test_forged_candidates_of_a_report_are_not_named() -> None:
     owner = Core(slots=1)
     owner.own()
     owner.feed(1, room=0)
-    candidates = (ReportedCandidate(b"forged", 2, 9, 9), ReportedCandidate(record(0).encoded, 2, 9, 9))
-    owner.receive(1, Report(1, P, 0, 0, 3, candidates))
+    carriers = (named(7, 2, 9, 9), named(0, 2, 9, 9))
+    owner.receive(1, Report(1, P, 0, 0, 0, 3, carriers, (b"forged", *records(0))))
     owner.asked_by(9)
     assert owner.one(Delegated).candidates == (record(1).encoded,)
     assert owner.tree.counters["candidates_invalid"] == 1
@@ -349,7 +349,7 @@ def test_a_child_cannot_claim_a_rank_above_its_own_for_what_is_below_it() -> Non
     owner = Core(slots=1)
     owner.own()
     owner.feed(1, room=1)
-    owner.receive(1, Report(1, P, 1, 1, 2, (ReportedCandidate(record(5).encoded, 0, 9, 9),)))
+    owner.receive(1, Report(1, P, 1, 1, 1, 2, (named(5, 0, 9, 9),), records(5)))
     owner.asked_by(9)
     assert owner.one(Delegated).candidates == (record(1).encoded, record(5).encoded)
 

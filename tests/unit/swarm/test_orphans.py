@@ -258,7 +258,7 @@ def test_a_subtree_waits_for_an_owner_that_is_gone_and_looks_for_it_every_second
     looked = 0
     for _ in range(int(limits.owner_absent_seconds_max) - 2):
         core.advance(1.0)
-        core.receive(2, Report(1, P, 1, 1, 1))
+        core.receive(2, Report(1, P, 1, 1, 1, 1))
         looked += any(isinstance(action, Lookup) for action in core.actions())
         core.owned_by(None)
         core.tree.link_failed(node(1), core.now)

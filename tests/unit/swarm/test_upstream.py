@@ -155,6 +155,7 @@ def test_no_node_is_asked_twice_and_this_node_never(core: Core) -> None:
     core.link(2)
     second = core.one(Consume)
     _delegates(core, 2, second.request, 1, 0, 2)
+    core.finds_no_place()
     assert core.one(Settled) == Settled(P, "v", Full())
 
 
@@ -167,7 +168,8 @@ def test_delegations_in_a_row_are_bounded(core: Core) -> None:
         request = consume.request
     assert consume.delegations == limits.delegations_max
     _delegates(core, number, request, 90)
-    assert core.one(Settled) == Settled(P, "v", Full((record(90).contact,)))
+    core.finds_no_place()
+    assert core.one(Settled) == Settled(P, "v", Full())
     assert core.tree.counters["delegations_exceeded"] == 1
 
 
@@ -248,11 +250,13 @@ def test_an_owner_that_moved_is_found_at_its_new_place(core: Core) -> None:
 
 def test_a_full_owner_means_full(core: Core) -> None:
     _refuses(core, 1, core.asks_owner().request, RefusalReason.BUSY)
+    core.finds_no_place()
     assert core.one(Settled) == Settled(P, "v", Full())
 
 
 def test_a_reason_of_a_newer_version_counts_as_no_place(core: Core) -> None:
     _refuses(core, 1, core.asks_owner().request, "too-far")
+    core.finds_no_place()
     assert core.one(Settled) == Settled(P, "v", Full())
 
 

@@ -1,0 +1,234 @@
+"""Growing a tree ahead of need: an owner looks for idle nodes, the best of a few random ones, and many at a time."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from foundation import limits
+from foundation.identity import NodeId
+from swarm.asks import Asks
+from swarm.carriage import Carriage
+from swarm.delegation import Delegation
+from swarm.messages import Message, Offer, Probe, Probed, Recruit, Recruited
+from swarm.policy import Candidate
+from swarm.record import NodeRecord
+from swarm.relay_state import RelayState
+
+_POOL_KEY = ("recruits",)
+_room_guessed = 50.0
+"""Of a recruit, until some have answered."""
+
+_room_weight = 0.2
+"""Of one more answer in the mean."""
+
+_in_vain_max = 8
+_in_vain_alone_max = 3
+"""Searches in a row that found nobody, with others under way and without, after which the swarm counts as full."""
+
+
+@dataclass(slots=True)
+class _Growth:
+    """Of one tree: whoever waits (by node: how many, since when), viewers placed lately, and what is under way."""
+
+    waiting: dict[NodeId, tuple[int, float]] = field(default_factory=dict)
+    placed: deque[tuple[float, int]] = field(default_factory=deque)
+    under_way: int = 0
+    in_vain: int = 0
+    barren_until: float = -math.inf
+    begun: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Search:
+    """Probes for one recruit."""
+
+    producer: UUID
+    region: str
+    open: int = 0
+    found: list[tuple[NodeRecord, Probed]] = field(default_factory=list)
+
+
+class Recruiting:
+    """Target: those that wait, and those that will come within `demand_seconds`, less the room there is."""
+
+    def __init__(self, state: RelayState, delegation: Delegation, asks: Asks) -> None:
+        self._state = state
+        self._delegation = delegation
+        self._asks = asks
+        self._growths: dict[UUID, _Growth] = {}
+        self._offers: dict[NodeId, tuple[Offer, NodeRecord, float]] = {}
+        self._pooled: deque[tuple[float, UUID, NodeId]] = deque()
+        self._room = _room_guessed
+
+    def __len__(self) -> int:
+        return len(self._pooled) + sum(growth.under_way for growth in self._growths.values())
+
+    def placed(self, carriage: Carriage, asker: NodeId, region: str, count: int, missing: int, now: float) -> bool:
+        """Viewers of `asker` were placed, and some not; whether room for these is on its way."""
+        if not carriage.owned:
+            return False
+        growth = self._growth(carriage.producer)
+        if count:
+            growth.placed.append((now, count))
+        growth.waiting.pop(asker, None)
+        if missing:
+            growth.waiting[asker] = missing, now
+        self._grow(carriage, growth, region, now)
+        return bool(missing and growth.under_way)
+
+    def begins(self, producer: UUID, region: str, now: float) -> bool:
+        """Whether the asker is to begin in a region without carriers: one at a time, the others wait for that one."""
+        growth = self._growth(producer)
+        if now < growth.begun.get(region, -math.inf):
+            return False
+        growth.begun[region] = now + limits.demand_seconds
+        return True
+
+    def offered(self, node: NodeId, offer: Offer, now: float) -> None:
+        """A node that has just joined has room."""
+        record = self._state.learn(offer.record)
+        if record is None or record.node != node:
+            return
+        self._offers.pop(node, None)
+        self._offers[node] = offer, record, now + limits.offer_seconds
+        if len(self._offers) > limits.offers_max:
+            del self._offers[next(iter(self._offers))]
+        for carriage in list(self._state.carriages.values()):
+            growth = self._growths.get(carriage.producer)
+            if growth is not None and carriage.owned:
+                growth.barren_until = -math.inf
+                self._grow(carriage, growth, record.region, now)
+
+    def expire(self, now: float) -> None:
+        """Recruits that no report has named by now are not counted with."""
+        while self._pooled and self._pooled[0][0] <= now:
+            _, producer, node = self._pooled.popleft()
+            pool = self._delegation.pool(producer)
+            known = pool.get(node)
+            if known is not None and known.via is None:
+                pool.remove(node)
+                self._state.counters["recruits_lost"] += 1
+        if self._pooled:
+            self._state.deadlines.set(_POOL_KEY, self._pooled[0][0])
+
+    # --- how many ---
+
+    def _growth(self, producer: UUID) -> _Growth:
+        growth = self._growths.get(producer)
+        if growth is None:
+            for over in [other for other in self._growths if other not in self._state.carriages]:
+                del self._growths[over]
+            growth = self._growths[producer] = _Growth()
+        return growth
+
+    def _grow(self, carriage: Carriage, growth: _Growth, region: str, now: float) -> None:
+        needed = math.ceil(self._missing(carriage, growth, now) / (limits.recruit_fill * max(1.0, self._room)))
+        for _ in range(min(needed, limits.recruits_max) - growth.under_way):
+            if now < growth.barren_until:
+                return
+            self._search(carriage, growth, region, now)
+
+    def _missing(self, carriage: Carriage, growth: _Growth, now: float) -> float:
+        while growth.placed and growth.placed[0][0] <= now - 1.0:
+            growth.placed.popleft()
+        for node in [node for node, (_, at) in growth.waiting.items() if at <= now - 1.0]:
+            del growth.waiting[node]
+        per_second = sum(count for _, count in growth.placed)
+        waiting = sum(count for count, _ in growth.waiting.values())
+        own = max(0, self._state.soft_room() - self._delegation.promised)
+        return waiting + per_second * limits.demand_seconds - self._delegation.pool(carriage.producer).soft_room - own
+
+    # --- who ---
+
+    def _search(self, carriage: Carriage, growth: _Growth, region: str, now: float) -> None:
+        growth.under_way += 1
+        offered = self._take_offer(carriage.producer, region, now)
+        if offered is not None:
+            self._recruit(carriage, growth, offered, now)
+            return
+        pool = self._delegation.pool(carriage.producer)
+        search = _Search(carriage.producer, region)
+        some = [one for one in self._state.sample(limits.recruit_probes) if pool.get(one.node) is None]
+        search.open = len(some)
+        self._state.counters["recruits_sought"] += 1
+        for contact in some:
+            then = partial(self._probed, search, contact.node)
+            self._asks.put(contact, Probe(carriage.producer), then, now, limits.recruit_seconds_max)
+        if not some:
+            self._failed(growth, now)
+
+    def _take_offer(self, producer: UUID, region: str, now: float) -> NodeRecord | None:
+        """The newest offer, of this region if there is one."""
+        for node in [node for node, (_, _, until) in self._offers.items() if until <= now]:
+            del self._offers[node]
+        pool = self._delegation.pool(producer)
+        fitting = [record for _, record, _ in self._offers.values() if pool.get(record.node) is None]
+        if not fitting:
+            return None
+        chosen = next((record for record in reversed(fitting) if record.region == region), fitting[-1])
+        del self._offers[chosen.node]
+        return chosen
+
+    def _probed(self, search: _Search, node: NodeId, answer: Message | None, now: float) -> None:
+        search.open -= 1
+        if isinstance(answer, Probed) and answer.viewer_room and not answer.carries:
+            record = self._state.learn(answer.record)
+            if record is not None and record.node == node:
+                search.found.append((record, answer))
+        growth, carriage = self._growths.get(search.producer), self._state.carriages.get(search.producer)
+        if search.open or growth is None or carriage is None or not carriage.owned:
+            return
+        pool = self._delegation.pool(search.producer)
+        found = [(record, probed) for record, probed in search.found if pool.get(record.node) is None]
+        if not found:
+            self._failed(growth, now)
+            return
+        best, _ = max(found, key=lambda each: (each[0].region == search.region, each[1].viewer_room))
+        self._recruit(carriage, growth, best, now)
+
+    def _recruit(self, carriage: Carriage, growth: _Growth, record: NodeRecord, now: float) -> None:
+        parent = self._parent(carriage, record, now)
+        capability = self._state.capabilities.issue(carriage.producer, record.node)
+        message = Recruit(carriage.producer, parent.record.encoded, capability)
+        then = partial(self._recruited, carriage.producer, record, parent)
+        self._asks.put(record.contact, message, then, now)
+
+    def _parent(self, carriage: Carriage, record: NodeRecord, now: float) -> Candidate:
+        """The shallowest with room, which is this node for long; when nobody has, this node sends the recruit on."""
+        state = self._state
+        if state.relay_room(carriage) - self._delegation.promised > 0:
+            self._delegation.debit(carriage.producer, state.node, now)
+            return Candidate(state.me, carriage.rank, 1, 0)
+        for parent in self._delegation.relays(carriage, (record.node,), record.region, count=1):
+            self._delegation.debit(carriage.producer, parent.node, now)
+            return parent
+        return Candidate(state.me, carriage.rank, 0, 0)
+
+    def _recruited(
+        self, producer: UUID, record: NodeRecord, parent: Candidate, answer: Message | None, now: float
+    ) -> None:
+        """Its room counts from now on; that it has children and viewers is reported later by its parent."""
+        growth, carriage = self._growths.get(producer), self._state.carriages.get(producer)
+        if growth is None or carriage is None or not carriage.owned:
+            return
+        if not isinstance(answer, Recruited) or not answer.viewer_room:
+            self._failed(growth, now)
+            return
+        growth.under_way -= 1
+        growth.in_vain = 0
+        self._state.counters["recruits_found"] += 1
+        self._room += _room_weight * (min(answer.viewer_room, limits.claimed_room_max) - self._room)
+        candidate = Candidate(record, parent.rank + 1, answer.relay_room, answer.viewer_room, answer.spare)
+        self._delegation.pool(producer).put(candidate, None)
+        self._pooled.append((now + limits.recruit_pool_seconds, producer, record.node))
+        self._state.deadlines.advance(_POOL_KEY, self._pooled[0][0])
+
+    def _failed(self, growth: _Growth, now: float) -> None:
+        growth.under_way -= 1
+        growth.in_vain += 1
+        self._state.counters["recruits_in_vain"] += 1
+        if growth.in_vain >= (_in_vain_max if growth.under_way else _in_vain_alone_max):
+            growth.in_vain = 0
+            growth.barren_until = now + limits.recruit_barren_seconds
