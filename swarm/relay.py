@@ -281,11 +281,8 @@ class RelayTree:
             self._downstream.link_down(node, now)
             self._upstream.asking.link_down(node, now)
             self._upstream.gone(node, now)
-<<<<<<< main
             self._backups.link_down(node, now)
-=======
             self._reports.link_down(node)
->>>>>>> mine
             self._walks.link_down(node, now)
             self._queries.link_lost(node)
 
