@@ -9,6 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from foundation.address import Address
+from foundation.errors import LocalError
 from media.answer import LocalPeer, write_answer
 from media.consumer import Consumer
 from media.endpoint import Endpoint
@@ -40,11 +41,31 @@ class WebRtcSession:
         """Called once, when packets may flow."""
         self.on_close: list[Callable[[str], None]] = []
         """Called once, with the reason."""
+        self._taken: tuple[Producer, Sequence[TrackParameters]] | None = None
         self._end: Callable[[str], None] = lambda reason: None
 
     def close(self, reason: str = "closed") -> None:
         """Ends the transport, and with it everything; idempotent."""
         self._end(reason)
+
+    def takes_over(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
+        """`take_over` is to do something."""
+        self._taken = producer, tracks
+
+    def take_over(self) -> None:
+        """Feeds the producer that this client is to publish in place of another node; others need nothing of it.
+
+        Raises `LocalError` when that is not possible any more.
+        """
+        if self._taken is None:
+            return
+        (producer, tracks), self._taken = self._taken, None
+        if producer.closed:
+            self.producer = self.rtp.produce(producer.id, tracks, piped=False)
+        elif producer.piped:
+            self.rtp.take_over(producer, tracks)
+        else:
+            raise LocalError(f"producer {producer.id} is published by another client")
 
     def ends_with(self, end: Callable[[str], None]) -> None:
         """`end` closes the transport below."""
@@ -101,16 +122,18 @@ class Sfu:
     def publish(self, offer: Offer, producer_id: UUID, *, take_over: bool = False) -> WebRtcSession:
         """Sets up a WHIP session; its `producer` is routed at once, and has packets once the client is connected.
 
-        `take_over`: a producer that was piped here is published here from now on, and keeps its consumers. Raises
-        `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is reached.
+        `take_over`: a producer that is piped here is published here once the session's `take_over` was called, and
+        keeps its consumers. Raises `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is
+        reached.
         """
         plan = plan_publish(offer)
         session, local = self._accept(offer)
         try:
             carried = self.router.get(producer_id) if take_over else None
             if carried is not None and carried.piped:
-                session.rtp.take_over(carried, plan.tracks)
+                carried.intakes(plan.tracks)
                 session.producer = carried
+                session.takes_over(carried, plan.tracks)
             else:
                 session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
             session.answer = write_answer(offer, plan, local, str(producer_id))

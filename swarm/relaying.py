@@ -32,7 +32,7 @@ from swarm.actions import (
     TreeKnown,
 )
 from swarm.links import Links
-from swarm.messages import Message, TreeNode
+from swarm.messages import Message, Probe, Probed, TreeNode
 from swarm.policy import Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
@@ -91,6 +91,27 @@ class Relaying:
         """The viewer is gone."""
         self.tree.release_want(producer, viewer, self._loop.time())
         self._pump()
+
+    def epoch(self, producer: UUID) -> int:
+        """Of the publisher's session from which this node has the producer; 0 when it has it not."""
+        carriage = self.tree.carriage(producer)
+        return carriage.epoch if carriage is not None else 0
+
+    def owner_lost(self, producer: UUID) -> bool:
+        """Whether this node relays the producer, has no parent now, and one that it lost was the owner."""
+        carriage = self.tree.carriage(producer)
+        return carriage is not None and not carriage.fed and carriage.lineage[0] in carriage.lost
+
+    async def carries(self, contact: Contact, producer: UUID) -> bool:
+        """Whether a node says that it has the producer; a dead one says nothing, within `call_seconds_max`."""
+        answer = await self._ask_node(contact, Probe(producer))
+        return isinstance(answer, Probed) and answer.carries
+
+    def check_free(self, producer: UUID, epoch: int) -> None:
+        """Raises `LocalError` when `produced` would: the producer is live elsewhere."""
+        carriage = self.tree.carriage(producer)
+        if carriage is not None and not carriage.owned and carriage.fed and epoch <= carriage.epoch:
+            raise LocalError("this node relays that producer: it is live elsewhere")
 
     def produced(self, producer: UUID, epoch: int) -> None:
         """A publisher of this node has begun. Raises `LocalError` when the producer is live elsewhere."""
@@ -250,15 +271,18 @@ class Relaying:
         self._pump()
 
     async def _ask(self, action: Ask) -> None:
-        contact = action.contact
-        answer = await self._directory.ask(contact.node, contact.addresses[0], encode(action.message))
+        answer = await self._ask_node(action.contact, action.message)
+        self.tree.answered(action.key, answer, self._loop.time())
+        self._pump()
+
+    async def _ask_node(self, contact: Contact, message: Message) -> Message | None:
+        """What a node answers to a question without a link; None for nothing, or what cannot be read."""
+        answer = await self._directory.ask(contact.node, contact.addresses[0], encode(message))
         try:
-            message = decode(answer) if answer is not None else None
+            return decode(answer) if answer is not None else None
         except RemoteError:
             self.tree.counters["answers_malformed"] += 1
-            message = None
-        self.tree.answered(action.key, message, self._loop.time())
-        self._pump()
+            return None
 
     async def _connect(self, contact: Contact) -> None:
         record = await self._links.connect(contact)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from foundation.tasks import TaskScope
 from media.sdp import Offer, parse_offer
 from media.sfu import Sfu, WebRtcSession
 from swarm.actions import Carried, Elsewhere, Full
+from swarm.claiming import Claims, epoch_now
 from swarm.events import RECONNECT, EventStreams, SessionEvent
 from swarm.record import NodeRecord
 from swarm.relaying import Relaying
@@ -33,6 +33,8 @@ class _Client:
     producer_id: UUID
     etag: str
     session: WebRtcSession
+    published: bool = False
+    """Whether this node owns what it sends: from when it was connected on."""
 
 
 class Sessions:
@@ -43,6 +45,7 @@ class Sessions:
         self._sfu = sfu
         self._relaying = relaying
         self._directory = directory
+        self._claims = Claims(me.node, sfu.router, relaying, directory)
         self._clients: dict[str, _Client] = {}
         self.events = EventStreams()
         self._draining = False
@@ -61,17 +64,17 @@ class Sessions:
         if self._draining:
             return self._onward(producer_id)
         if producer_id is None:
-            producer_id, epoch = self._directory.new_producer_id(), _epoch_now()
+            producer_id, epoch = self._directory.new_producer_id(), epoch_now()
         else:
-            epoch = await self._claim(producer_id)
+            epoch = await self._claims.epoch(producer_id)
         try:
-            session = self._sfu.publish(offer, producer_id)
+            session = self._sfu.publish(offer, producer_id, take_over=True)
         except LocalError as exc:
             raise self._refused(producer_id, exc) from exc
         session_id, client = self._admit(producer_id, session)
         assert session.producer is not None
-        session.on_connect.append(partial(self._published, producer_id, epoch, session))
-        session.on_close.append(partial(self._publisher_gone, session_id, producer_id))
+        session.on_connect.append(partial(self._published, client, epoch))
+        session.on_close.append(partial(self._publisher_gone, session_id, client))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
     async def view(self, text: str, producer_id: UUID) -> SessionAnswer | SentOn:
@@ -132,40 +135,22 @@ class Sessions:
 
     # --- publishing ---
 
-    async def _claim(self, producer_id: UUID) -> int:
-        """The epoch under which this node may own the producer. Raises `ProducerTaken` when it is live elsewhere.
-
-        A lease says who owned it lately; only the owner itself knows whether it still does. One that is dead does not
-        answer, and its lease is outranked by a higher epoch.
-        """
-        if self._sfu.router.get(producer_id) is not None:
-            raise ProducerTaken("This producer id is live: publish under another one.")
-        lease = await self._directory.find(producer_id, fresh=True)
-        if lease is None:
-            return _epoch_now()
-        if lease.owner_id != self._me.node and await self._answers(producer_id):
-            raise ProducerTaken("This producer id is live on another node: publish under another one.")
-        return max(lease.epoch + 1, _epoch_now())
-
-    async def _answers(self, producer_id: UUID) -> bool:
-        try:
-            await self._relaying.nodes(producer_id)
-        except NoSuchProducer:
-            return False
-        return True
-
     def _refused(self, producer_id: UUID, exc: LocalError) -> ProducerTaken | SwarmFull:
         if self._sfu.router.get(producer_id) is not None:
             return ProducerTaken("This producer id is live: publish under another one.")
         return SwarmFull(f"This node takes no more publishers: {exc}.")
 
-    def _published(self, producer_id: UUID, epoch: int, session: WebRtcSession) -> None:
+    def _published(self, client: _Client, epoch: int) -> None:
         """The publisher is connected: from now on the stream is to be had, unless it came from elsewhere meanwhile."""
+        producer_id = client.producer_id
         try:
+            self._relaying.check_free(producer_id, epoch)
+            client.session.take_over()
             self._relaying.produced(producer_id, epoch)
         except LocalError as exc:
-            session.close(str(exc))
+            client.session.close(str(exc))
             return
+        client.published = True
         announcement = Announcement(
             producer_id=producer_id,
             epoch=epoch,
@@ -175,10 +160,11 @@ class Sessions:
         )
         self._scope.spawn(self._directory.announce(announcement), "announce")
 
-    def _publisher_gone(self, session_id: str, producer_id: UUID, reason: str) -> None:
+    def _publisher_gone(self, session_id: str, client: _Client, reason: str) -> None:
         self._clients.pop(session_id, None)
-        self._relaying.unproduced(producer_id)
-        self._scope.spawn(self._directory.withdraw(producer_id), "withdraw")
+        if client.published:
+            self._relaying.unproduced(client.producer_id)
+            self._scope.spawn(self._directory.withdraw(client.producer_id), "withdraw")
         self.on_end()
 
     def _superseded(self, lease: Lease) -> None:
@@ -241,10 +227,3 @@ class Sessions:
         session_id = session_id or secrets.token_urlsafe(_token_bytes)
         client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session)
         return session_id, client
-
-
-def _epoch_now() -> int:
-    """Microseconds since 1970, so that of two owners who did not know of each other the later one outranks the other
-    for good: by equal epochs each would outrank the other with every renewal of its lease.
-    """
-    return time.time_ns() // 1000
