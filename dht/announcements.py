@@ -13,7 +13,7 @@ from dht.lease import Announcement, Lease
 from dht.producer_ids import node_lease_id
 from foundation.errors import LocalError
 from foundation.identity import NodeKey
-from foundation.limits import announcements_max, lone_announcements_max
+from foundation.limits import announcements_max, hastened_rounds_per_second, lone_announcements_max
 
 ANNOUNCE_SECONDS = 15.0
 """A third of a lease's life: two rounds may be lost."""
@@ -95,10 +95,9 @@ class Announcements:
             own.due = now + _retry_seconds
 
     def hasten(self, now: float, meant: Callable[[bytes], bool]) -> None:
-        """The rounds of those leases whose keys are meant begin in a moment."""
-        for own in self._rounds():
-            if meant(own.lease.key):
-                own.due = min(own.due, now + _hastened_seconds)
+        """The rounds of those leases whose keys are meant begin in a moment, one soon after the other."""
+        for number, own in enumerate(own for own in self._rounds() if meant(own.lease.key)):
+            own.due = min(own.due, now + _hastened_seconds + number / hastened_rounds_per_second)
 
     def outrank(self, seq: int) -> None:
         """Somebody holds a lease of ours with this seq, from before a restart or a step of the clock: go above it."""

@@ -100,6 +100,20 @@ def rounds(announcements: Announcements, until: float) -> list[tuple[float, Leas
     return done
 
 
+def test_hastened_rounds_come_at_once_but_not_all_together(
+    announcements: Announcements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dht.announcements.lone_announcements_max", 500)
+    for number in range(401):
+        announcements.add(announcement(producer_id=UUID(int=number)), WALL_MS, 0.0)
+    meant = {announcements.current(UUID(int=number)).key for number in range(400)}  # type: ignore[union-attr]
+    announcements.hasten(1.0, meant.__contains__)
+    soon = [due for due, _ in rounds(announcements, 5.0)]
+    assert len(soon) == 400
+    assert 1.0 < soon[0] < 1.5
+    assert 2.0 < soon[-1] - soon[0] < 2.1
+
+
 def test_few_producers_have_a_lease_each(announcements: Announcements, monkeypatch: pytest.MonkeyPatch) -> None:
     many(announcements, 3, monkeypatch)
     assert not any(lease.bound for _, lease in rounds(announcements, 60.0))

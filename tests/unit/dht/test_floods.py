@@ -14,13 +14,15 @@ import pytest
 
 from dht.envelope import Envelope
 from dht.lease import producer_key
-from dht.messages import Request, build_request
+from dht.messages import Request, build_answer, build_request, pack_present
 from dht.overlay_table import Contact
 from dht.peer import pack_address
+from dht.presence import prove
+from foundation.address import Address
 from foundation.identity import node_id
 from foundation.limits import checks_max, lookup_queries_max
 from tests.unit.dht.duel import LOOPS, ME, MY_ID, NONCE, OPEN_SWARM, Duel, play
-from tests.unit.dht.samples import PRODUCER, SWARM, lease
+from tests.unit.dht.samples import PRODUCER, SWARM, lease, node_key
 
 KEY = producer_key(SWARM, PRODUCER)
 
@@ -84,6 +86,37 @@ def test_a_flood_of_strangers_that_ask_brings_in_nobody_who_proves_nothing(duel:
         assert stats["contacts"] == 0
         assert stats["calls_outstanding"] <= checks_max
         assert len(duel.directory._overlay._checking) <= checks_max
+        await duel.lives()
+
+    duel(story)
+
+
+def test_of_a_flood_of_members_that_prove_themselves_the_table_takes_its_bound(
+    duel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dht.overlay_table.contacts_max", 40)
+    members = {node_id(SWARM, key.public): key for key in map(node_key, range(100, 250))}
+
+    async def story(duel: Duel) -> None:
+        asked: list[bytes] = []
+
+        def prove_oneself(data: bytes, address: Address) -> None:
+            """Whoever it was that asked, the node asks back one after the other: which one it means is its guess."""
+            message = duel.read(data)
+            if isinstance(message, Request) and message.method == "ping" and asked:
+                me = asked.pop(0)
+                nonce, at = message.arguments
+                proof = prove(members[me], nonce, duel.directory.id, me, at, address)
+                body = build_answer(message.id, me, pack_present(address, members[me].public, proof))
+                duel.enemy.transport.sendto(duel.seal(body), address)
+
+        duel.enemy.take = prove_oneself
+        for member in members:
+            asked.append(member)
+            await duel.say([duel.seal(build_request(random.randbytes(8), member, "find_node", KEY, 8))])
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert 0 < duel.directory.contacts <= 40
         await duel.lives()
 
     duel(story)
