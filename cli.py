@@ -26,6 +26,25 @@ _api_option = click.option(
     "--api", default="http://127.0.0.1:7400", show_default=True, metavar="URL", help="A running node."
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+
+
+def _read_token(context: click.Context, _: click.Parameter, path: str | None) -> str:
+    """The token itself never stands in the arguments, where every user of the machine could read it."""
+    import os
+
+    from swarm.client.token_file import read_token
+
+    return read_token(path) if path is not None else os.environ.get("SWARMD_TOKEN", "").strip()
+
+
+_token_option = click.option(
+    "--token-file",
+    "token",
+    envvar="SWARMD_TOKEN_FILE",
+    metavar="FILE",
+    callback=_read_token,
+    help="With an access token for the node; or set SWARMD_TOKEN to the token.",
+)
 _seconds_option = click.option("--seconds", type=click.FloatRange(min=0), metavar="N", help="End after this time.")
 
 
@@ -89,6 +108,11 @@ def _setting(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], C
 @_setting("--policy", metavar="FILE.py", help="A placement policy of your own; read again on SIGHUP.")
 @_setting("--swarm", metavar="NAME", help="The swarm's name.  [default: default]")
 @_setting("--swarm-key-file", metavar="FILE", help="The key of a private swarm, from 'swarmd keygen'.")
+@_setting("--token-key-file", metavar="FILE", help="A secret or public key: whoever has no token by it is refused.")
+@_setting("--tls-cert", metavar="FILE", help="Certificate chain in PEM, for HTTPS.")
+@_setting("--tls-key", metavar="FILE", help="The certificate's private key in PEM.")
+@_setting("--public-url", metavar="URL", help="Where clients reach this node.  [default: its address]")
+@_setting("--trusted-proxy", multiple=True, metavar="NETWORK", help="Of reverse proxies; may be given again.")
 @_setting("--open-swarm", is_flag=True, default=None, help="Serve everybody, without a swarm key.")
 @_setting("--region", metavar="LABEL", help="Where the node is.")
 @_setting("--read-only", is_flag=True, default=None, help="Others cannot reach this node: it only asks.")
@@ -109,7 +133,7 @@ def run(log_level: str, config: str | None, workers: int, **options: Any) -> int
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     given = {name: value for name, value in options.items() if value is not None}
-    for name in ("join", "advertise"):
+    for name in ("join", "advertise", "trusted_proxy"):
         given[name] = tuple(part for item in given[name] for part in item.split(","))
     unknown = given.keys() - {field.name for field in fields(Config)}
     assert not unknown, f"options that are no fields of Config: {unknown}"
@@ -172,18 +196,42 @@ def keygen(file: str | None, rotate: bool) -> None:
         make_swarm_key(file)
 
 
+@commands.command(short_help="Make an access token.")
+@click.argument("key_file", type=click.Path())
+@click.option("--grant", "grants", multiple=True, required=True, type=click.Choice(("publish", "play", "admin")))
+@click.option("--producer", "producers", multiple=True, type=click.UUID, metavar="UUID", help="For these only.")
+@click.option("--subject", default="", metavar="NAME", help="Who it is for: may take over own streams elsewhere.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24, show_default=True, metavar="N")
+def token(key_file: str, grants: tuple[str, ...], producers: tuple[UUID, ...], subject: str, hours: float) -> None:
+    """Make an access token (a JWT) with the secret, or the Ed25519 or RSA private key, in KEY_FILE.
+
+    Nodes with the secret, or the public key, as --token-key-file let its bearer in.
+    """
+    import time
+
+    from swarm.tokens import Access, load_signing_key, make_token
+
+    access = Access(frozenset(grants), frozenset(producers) if producers else None, subject)
+    click.echo(make_token(load_signing_key(key_file), access, int(time.time() + hours * 3600)))
+
+
 @commands.command(short_help="Publish a file, or a test picture and tone.")
 @click.argument("file", required=False, type=click.Path())
 @click.option("--to", default="http://127.0.0.1:7400", show_default=True, metavar="URL", help="A node or WHIP URL.")
 @click.option("--id", "producer_id", type=click.UUID, metavar="UUID", help="The producer's id.  [default: a new one]")
 @click.option("--video-codec", type=click.Choice(("VP8", "H264"), case_sensitive=False), help="Offer only this one.")
+@_token_option
 @_seconds_option
-def publish(file: str | None, to: str, producer_id: UUID | None, video_codec: Any, seconds: float | None) -> None:
+def publish(
+    file: str | None, to: str, producer_id: UUID | None, video_codec: Any, token: str, seconds: float | None
+) -> None:
     """Publish FILE, or a test picture with a running counter and a tone, until it ends or Ctrl-C."""
-    _complete(_publish(file, to, producer_id, video_codec, seconds))
+    _complete(_publish(file, to, producer_id, video_codec, token, seconds))
 
 
-async def _publish(file: str | None, to: str, producer_id: UUID | None, codec: Any, seconds: float | None) -> None:
+async def _publish(
+    file: str | None, to: str, producer_id: UUID | None, codec: Any, token: str, seconds: float | None
+) -> None:
     from swarm.client.signalling import whip_url
     from swarm.client.source import Source
     from swarm.client.whip import WhipPublisher
@@ -191,7 +239,9 @@ async def _publish(file: str | None, to: str, producer_id: UUID | None, codec: A
 
     url = whip_url(to, producer_id)
     source = Source.file(file) if file is not None else Source.test()
-    publisher, signalling = WhipPublisher.to_url(url, audio=source.audio, video=source.video, video_codec=codec)
+    publisher, signalling = WhipPublisher.to_url(
+        url, audio=source.audio, video=source.video, video_codec=codec, token=token
+    )
     async with stop_requested() as stopping:
         try:
             await first_of(publisher.connect(), stopping.wait())
@@ -211,61 +261,65 @@ async def _publish(file: str | None, to: str, producer_id: UUID | None, codec: A
 @commands.command(short_help="Play a stream and count what arrives.")
 @click.argument("url")
 @click.option("-o", "--output", type=click.Path(), metavar="FILE.mp4", help="Record what is seen and heard.")
+@_token_option
 @_seconds_option
-def play(url: str, output: str | None, seconds: float | None) -> None:
+def play(url: str, output: str | None, token: str, seconds: float | None) -> None:
     """Play URL, such as http://127.0.0.1:7400/watch/UUID, and count what arrives, until it ends or Ctrl-C."""
-    _complete(_play(url, output, seconds))
+    _complete(_play(url, output, token, seconds))
 
 
-async def _play(url: str, output: str | None, seconds: float | None) -> None:
+async def _play(url: str, output: str | None, token: str, seconds: float | None) -> None:
     from swarm.client.playing import play as play_until
     from swarm.stopping import stop_requested
 
     async with stop_requested() as stopping:
-        await play_until(url, stopping, seconds=seconds, output=output, report=click.echo)
+        await play_until(url, stopping, seconds=seconds, output=output, report=click.echo, token=token)
 
 
 @commands.command()
 @click.argument("producer_id", type=click.UUID, metavar="UUID")
 @_api_option
+@_token_option
 @_json_option
-def lookup(producer_id: UUID, api: str, as_json: bool) -> None:
+def lookup(producer_id: UUID, api: str, token: str, as_json: bool) -> None:
     """Ask a node who owns a producer."""
     from swarm.client.api import NodeApi
     from swarm.client.show import producer_view
 
-    found = _complete(NodeApi(api).producer(producer_id))
+    found = _complete(NodeApi(api, token).producer(producer_id))
     _print(found, as_json, producer_view, found)
 
 
 @commands.command()
 @click.argument("producer_id", type=click.UUID, metavar="UUID")
 @_api_option
+@_token_option
 @_json_option
-def tree(producer_id: UUID, api: str, as_json: bool) -> None:
+def tree(producer_id: UUID, api: str, token: str, as_json: bool) -> None:
     """Draw the relay tree of a producer."""
     from swarm.client.api import NodeApi
     from swarm.client.show import tree_view
 
-    found = _complete(NodeApi(api).tree(producer_id))
+    found = _complete(NodeApi(api, token).tree(producer_id))
     _print(found, as_json, tree_view, found)
 
 
 @commands.command()
 @_api_option
+@_token_option
 @_json_option
-def status(api: str, as_json: bool) -> None:
+def status(api: str, token: str, as_json: bool) -> None:
     """Show a node: its swarm, links and producers."""
     from swarm.client.show import node_view
 
-    node, producers = _complete(_status(api))
+    node, producers = _complete(_status(api, token))
     _print({"node": node, "producers": producers}, as_json, node_view, node, producers)
 
 
-async def _status(api: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _status(api: str, token: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     from swarm.client.api import NodeApi
 
-    client = NodeApi(api)
+    client = NodeApi(api, token)
     return await client.node(), await client.producers()
 
 
@@ -273,16 +327,17 @@ async def _status(api: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 @click.argument("url", default="http://127.0.0.1:7400", metavar="[URL]")
 @click.option("--seconds", type=click.FloatRange(min=0), metavar="N", help="At most.  [default: its --drain-seconds]")
 @click.option("--undo", is_flag=True, help="Take it back: the node stays.")
+@_token_option
 @_json_option
-def drain(url: str, seconds: float | None, undo: bool, as_json: bool) -> None:
-    """Have the node at URL, on this machine, hand over its relays and viewers, and end.
+def drain(url: str, seconds: float | None, undo: bool, token: str, as_json: bool) -> None:
+    """Have the node at URL, on this machine or with a token of an admin, hand over its relays and viewers, and end.
 
     It takes nothing new from now on. It ends when all have gone, at the latest after --seconds.
     """
     from swarm.client.api import NodeApi
     from swarm.client.show import drain_view
 
-    node = NodeApi(url)
+    node = NodeApi(url, token)
     state = _complete(node.undrain() if undo else node.drain(seconds))
     _print(state, as_json, drain_view, state)
 

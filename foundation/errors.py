@@ -41,5 +41,9 @@ class SwarmFull(RemoteError):
     """Neither this node nor any carrier it was sent to has room (HTTP 503 with Retry-After)."""
 
 
+class BadToken(RemoteError):
+    """An access token or ticket that is not valid, or no longer (HTTP 401)."""
+
+
 class ConfigError(LocalError):
     """A wrong option, file or address; the daemon prints the text as one line and exits with code 2."""

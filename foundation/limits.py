@@ -881,6 +881,54 @@ absent_retry_seconds = 2
 full_retry_seconds = 5
 """`Retry-After` where there is no room: about what it takes to recruit a relay."""
 
+token_chars_max = 4096
+"""An access token with 64 producers has under 3,000; the header that carries it may have 8,190."""
+
+token_grants_max = 16
+"""There are three; newer versions may know more."""
+
+token_producers_max = 64
+"""Producers one token is for, 39 characters each; who needs more leaves the list out."""
+
+token_subject_chars_max = 256
+"""Of whom a token is for: an e-mail address has at most 254."""
+
+key_file_bytes_max = 16_384
+"""Of a secret or a PEM file: an RSA key of 8192 bits has 6,500, and comments may stand before it."""
+
+certificate_check_seconds = 30.0
+"""Between two looks whether the TLS certificate was renewed, as is done weeks before the old one ends."""
+
+ticket_seconds = 15.0
+"""From a 307 until it must be followed: a client follows at once, over a slow line within a few seconds."""
+
+ticket_chars_max = 1024
+"""A ticket with the longest subject and URL, in base64."""
+
+forwarded_hops_max = 8
+"""Proxies whose words about a client are read, the nearest ones: a CDN, a load balancer and a sidecar are three."""
+
+http_requests_per_second = 50.0
+"""Of one address in the long run: a page that shows a swarm asks twice a second, an office shares one address."""
+
+http_requests_burst = 500
+"""At once: a hall full of viewers behind one address, who all join when the stream begins."""
+
+http_networks_max = 8192
+"""Addresses whose requests are counted, 300 bytes each; the one that was quiet the longest is forgotten."""
+
+failed_tokens_per_second = 0.5
+"""Of one address in the long run; a script with an old token is told so, and nobody guesses 256 bits."""
+
+failed_tokens_burst = 20
+"""At once: a page with an expired token asks for a dozen things."""
+
+failed_token_pause_seconds = 1.0
+"""Before the answer to a wrong token; nobody else waits."""
+
+failed_token_pauses_max = 256
+"""Answers held back at one time; beyond, they are given at once."""
+
 offered_sessions_max = 20_000
 """Whose ICE names are kept to tell a restart from trickling: 100 bytes each, and more than a node ever serves."""
 

@@ -1,11 +1,16 @@
 """What a node is told when it starts: one immutable value, checked as a whole."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from foundation import limits
 from foundation.address import checked, format_address, is_loopback, split_host_port
 from foundation.errors import ConfigError, RemoteError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,261}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,22 @@ class Config:
 
     region: str = ""
     """A label that policies may prefer: viewers stay in their region where there is room."""
+
+    token_key_file: str | None = None
+    """A file with the secret (HS256) or public key (Ed25519 or RSA, PEM) that access tokens are checked with. None:
+    only clients on this machine are served, or with `open_swarm` everybody."""
+
+    tls_cert: str | None = None
+    """A PEM file with the certificate chain for HTTPS, read again when it changes; None: plain HTTP."""
+
+    tls_key: str | None = None
+    """The PEM file with its private key."""
+
+    public_url: str = ""
+    """`https://HOST[:PORT]` under which clients reach this node's HTTP server; empty: its address."""
+
+    trusted_proxy: tuple[str, ...] = ()
+    """Addresses, or networks such as 10.0.0.0/8, of reverse proxies whose `Forwarded` is believed."""
 
     read_only: bool = False
     """For a node that others cannot reach, as behind a NAT without a mapped port: it finds and announces producers, but
@@ -89,6 +110,12 @@ class Config:
             raise ConfigError("--swarm is a name of 1 to 64 characters")
         if not self.region.isprintable() or len(self.region.encode()) > limits.node_record_label_bytes_max:
             raise ConfigError(f"--region is a label of at most {limits.node_record_label_bytes_max} bytes")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError("--tls-cert and --tls-key belong together: give both")
+        if self.public_url:
+            _check_url(self.public_url)
+        for network in self.trusted_proxy:
+            _network(network)
         if not _loopback(host) and not self.open_swarm and self.swarm_key_file is None:
             raise ConfigError(
                 f"--listen {format_address((host, 0))[:-2]} is reachable from outside: give --swarm-key-file "
@@ -96,9 +123,28 @@ class Config:
             )
 
     @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxy`, parsed."""
+        return tuple(map(_network, self.trusted_proxy))
+
+    @property
     def listen_address(self) -> tuple[str, int]:
         """Host as written, and port."""
         return split_host_port(self.listen)
+
+
+def _check_url(text: str) -> None:
+    if not _BASE_URL.fullmatch(text):
+        raise ConfigError(f"--public-url {text}: write https://HOST or https://HOST:PORT, without a path")
+    if len(text.encode()) > limits.node_record_url_bytes_max:
+        raise ConfigError(f"--public-url has at most {limits.node_record_url_bytes_max} characters")
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigError(f"--trusted-proxy {text}: write an address, or a network such as 10.0.0.0/8") from None
 
 
 def _host_port(option: str, text: str) -> tuple[str, int]:

@@ -27,7 +27,6 @@ from swarm.capability import SignedCapabilities
 from swarm.config import Config
 from swarm.draining import Draining
 from swarm.events import EventStream
-from swarm.http.server import HttpServer, make_app
 from swarm.identity import load_or_create_key
 from swarm.kept_peers import KeptPeers
 from swarm.links import Links
@@ -39,6 +38,7 @@ from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
 from swarm.sessions import Sessions
 from swarm.swarm_key import load_swarm_key
+from swarm.web import Web
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
@@ -78,6 +78,7 @@ class Node:
         config = self.config
         self._key = load_or_create_key(config.data_dir)
         self._placement = Placement(config)
+        self._web = Web(config)
         key = load_swarm_key(config.swarm_key_file) if config.swarm_key_file else None
         self._swarm = swarm_id(config.swarm, key.origin if key else None)
         self._swarm_keys = (key.current, key.other) if key else (None, None)
@@ -136,9 +137,10 @@ class Node:
         self._sessions.on_end = self._relaying.on_drained = self._draining.look
         self._sfu.endpoint.on_datagram = self._directory.datagram_received
         self._sfu.endpoint.start()
-        self._http = await HttpServer.start(make_app(self, open_to_all=self.config.open_swarm), listener=listener)
+        self._http = await self._web.serve(self, listener, self.url, [key for key in self._swarm_keys if key])
         self._parts.push_async_callback(self._http.close)
         self._scope.spawn(self._renew_record(), "renew")
+        self._scope.spawn(self._web.watch_certificate(), "certificate")
         load = self._placement.watch(port.counters, lambda: tree.load, self._relaying.measured)
         self._scope.spawn(load, "load")
 
@@ -278,11 +280,14 @@ class Node:
 
     # --- the rest of NodeService ---
 
-    async def publish_offer(self, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
-        return await self._sessions.publish(offer, producer_id)
+    async def publish_offer(self, offer: str, producer_id: UUID | None, subject: str = "") -> SessionAnswer | SentOn:
+        return await self._sessions.publish(offer, producer_id, subject)
 
-    async def view_offer(self, offer: str, producer_id: UUID) -> SessionAnswer | SentOn:
-        return await self._sessions.view(offer, producer_id)
+    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
+        return await self._sessions.view(offer, producer_id, subject)
+
+    def session_subject(self, session_id: str) -> str:
+        return self._sessions.subject(session_id)
 
     def session_etag(self, session_id: str) -> str | None:
         return self._sessions.etag(session_id)
@@ -435,7 +440,7 @@ class Node:
             public=self._key.public,
             addresses=addresses,
             fingerprint=parse_fingerprint(self._sfu.fingerprint),
-            url=f"http://{format_address(addresses[0])}",
+            url=self._web.url(addresses[0]),
             region=self.config.region,
             version=_version(),
             sequence=int(time.time() * 1000),

@@ -27,14 +27,20 @@ class SentOn:
 class NodeService(Protocol):
     """A node as its HTTP server sees it. Errors are those of `foundation.errors`."""
 
-    async def publish_offer(self, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
-        """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken`, `SwarmFull`; `None` lets the node pick the id."""
+    async def publish_offer(self, offer: str, producer_id: UUID | None, subject: str = "") -> SessionAnswer | SentOn:
+        """The session belongs to `subject`; without an id the node picks one.
 
-    async def view_offer(self, offer: str, producer_id: UUID) -> SessionAnswer | SentOn:
+        Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken`, `SwarmFull`.
+        """
+
+    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
 
     def session_etag(self, session_id: str) -> str | None:
         """The ETag of a live session, `None` for any other id."""
+
+    def session_subject(self, session_id: str) -> str:
+        """Who a session belongs to; empty for nobody in particular, and for any other id."""
 
     async def end_session(self, session_id: str) -> bool:
         """Ends a session; false when there is none of this id."""

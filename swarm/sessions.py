@@ -33,6 +33,7 @@ class _Client:
     producer_id: UUID
     etag: str
     session: WebRtcSession
+    subject: str
     published: bool = False
     """Whether this node owns what it sends: from when it was connected on."""
 
@@ -58,7 +59,7 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._clients)
 
-    async def publish(self, text: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
+    async def publish(self, text: str, producer_id: UUID | None, subject: str = "") -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken` and `SwarmFull`."""
         offer = parse_offer(text)
         if self._draining:
@@ -71,13 +72,13 @@ class Sessions:
             session = self._sfu.publish(offer, producer_id, take_over=True)
         except LocalError as exc:
             raise self._refused(producer_id, exc) from exc
-        session_id, client = self._admit(producer_id, session)
+        session_id, client = self._admit(producer_id, session, subject)
         assert session.producer is not None
         session.on_connect.append(partial(self._published, client, epoch))
         session.on_close.append(partial(self._publisher_gone, session_id, client))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
-    async def view(self, text: str, producer_id: UUID) -> SessionAnswer | SentOn:
+    async def view(self, text: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer` and `SwarmFull`."""
         offer = parse_offer(text)
         if self._draining:
@@ -86,7 +87,7 @@ class Sessions:
         outcome = await self._relaying.want(producer_id, session_id)
         match outcome:
             case Carried():
-                return self._serve(offer, producer_id, session_id)
+                return self._serve(offer, producer_id, session_id, subject)
             case Elsewhere(urls):
                 return SentOn(urls[0])
             case Full():
@@ -107,6 +108,11 @@ class Sessions:
     def etag(self, session_id: str) -> str | None:
         client = self._clients.get(session_id)
         return client.etag if client else None
+
+    def subject(self, session_id: str) -> str:
+        """Who a session belongs to; empty for nobody in particular."""
+        client = self._clients.get(session_id)
+        return client.subject if client else ""
 
     async def end(self, session_id: str) -> bool:
         """Ends a session as its client asked; false when there is none of this id."""
@@ -176,7 +182,7 @@ class Sessions:
 
     # --- viewing ---
 
-    def _serve(self, offer: Offer, producer_id: UUID, session_id: str) -> SessionAnswer:
+    def _serve(self, offer: Offer, producer_id: UUID, session_id: str, subject: str) -> SessionAnswer:
         """The stream is here and the slot is taken: it is given back when there is no session in the end."""
         producer = self._sfu.router.get(producer_id)
         try:
@@ -189,7 +195,7 @@ class Sessions:
         except BaseException:
             self._relaying.release(producer_id, session_id)
             raise
-        _, client = self._admit(producer_id, session, session_id)
+        _, client = self._admit(producer_id, session, subject, session_id)
         session.on_close.append(partial(self._viewer_gone, session_id, producer_id))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
@@ -223,7 +229,9 @@ class Sessions:
         self._turn += 1
         return SentOn(urls[self._turn % len(urls)])
 
-    def _admit(self, producer_id: UUID, session: WebRtcSession, session_id: str | None = None) -> tuple[str, _Client]:
+    def _admit(
+        self, producer_id: UUID, session: WebRtcSession, subject: str, session_id: str | None = None
+    ) -> tuple[str, _Client]:
         session_id = session_id or secrets.token_urlsafe(_token_bytes)
-        client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session)
+        client = self._clients[session_id] = _Client(producer_id, secrets.token_hex(8), session, subject)
         return session_id, client

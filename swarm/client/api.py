@@ -1,6 +1,7 @@
 """A node's JSON API (`/api/v1`), read over HTTP."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +10,16 @@ from yarl import URL
 
 from foundation import limits
 from foundation.errors import NoSuchProducer, RemoteError
-from swarm.client.signalling import http_url, problem_title, read_bounded, unreachable
+from swarm.client.signalling import bearer, http_url, problem_title, read_bounded, unreachable
 
 
 class NodeApi:
     """The API of the node at a base URL. Every call raises `RemoteError` when there is no good answer."""
 
-    def __init__(self, base: str) -> None:
-        """Raises `LocalError` when `base` is not an http or https URL."""
+    def __init__(self, base: str, token: str = "") -> None:
+        """`token` is an access token, where the node wants one. Raises `LocalError` when `base` is no http URL."""
         self._base = http_url(base).origin()
+        self._headers = bearer(token)
 
     async def node(self) -> dict[str, Any]:
         """Who the node is, its peers and counters."""
@@ -51,7 +53,7 @@ class NodeApi:
 
     async def _ask(self, method: str, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
         url = self._base / "api/v1" / path
-        status, body = await _fetch(method, url, sent)
+        status, body = await _fetch(self._headers, method, url, sent)
         if status not in (200, 202):
             title = problem_title(body) or f"{url} answered {status}"
             raise (NoSuchProducer if status in (404, 409) else RemoteError)(title)
@@ -64,10 +66,13 @@ class NodeApi:
         return value
 
 
-async def _fetch(method: str, url: URL, sent: dict[str, Any] | None) -> tuple[int, str]:
+async def _fetch(headers: Mapping[str, str], method: str, url: URL, sent: dict[str, Any] | None) -> tuple[int, str]:
     timeout = aiohttp.ClientTimeout(total=limits.http_seconds_max)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as http, http.request(method, url, json=sent) as response:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as http,
+            http.request(method, url, json=sent) as response,
+        ):
             body = await read_bounded(response, limits.api_bytes_max)
             return response.status, body.decode("utf-8", "replace")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:

@@ -21,13 +21,14 @@ async def play(
     seconds: float | None,
     output: str | None,
     report: Callable[[str], object],
+    token: str = "",
 ) -> None:
     """Plays `url` (WHEP, or a node's watch page) for `seconds`, until it ends, or until `stopping` is set.
 
     `report` gets one line each second and one at the end. Raises `LocalError` for a URL or file that cannot be, and
     `RemoteError` when the stream is refused, or nothing of it arrives.
     """
-    player = WhepPlayer.of_url(whep_url(url))
+    player = WhepPlayer.of_url(whep_url(url), token=token)
     try:
         await first_of(player.connect(), stopping.wait())
         if player.connected:

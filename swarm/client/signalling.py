@@ -29,9 +29,13 @@ _sent_on = (307, 308)
 class HttpSignalling:
     """`exchange` and `end` of one session with a WHIP or WHEP endpoint, as `ClientPeer` wants them."""
 
-    def __init__(self, url: str, protocol: Protocol) -> None:
-        """Raises `LocalError` when `url` is not an http or https URL."""
+    def __init__(self, url: str, protocol: Protocol, token: str = "") -> None:
+        """`token` is shown to that URL, and to the nodes it sends us on to, which belong to it.
+
+        Raises `LocalError` when `url` is not an http or https URL.
+        """
         self._url = http_url(url)
+        self._headers = bearer(token)
         self._protocol: Protocol = protocol
         self.producer_id: UUID | None = None
         """What the node called the producer (`Swarm-Producer-Id`), once answered; None from other servers."""
@@ -40,7 +44,7 @@ class HttpSignalling:
 
     async def exchange(self, offer: str) -> tuple[str, str]:
         """POSTs the offer, wherever 307 leads. Raises the `RemoteError` that fits the status."""
-        async with _http() as http:
+        async with _http(self._headers) as http:
             answered = await self._post(http, offer)
         self.origin = str(answered.url.origin())
         self.producer_id = _uuid(answered.headers.get("Swarm-Producer-Id", ""))
@@ -51,7 +55,7 @@ class HttpSignalling:
 
     async def end(self, session: str) -> None:
         """DELETEs the session; one that is gone already is as good."""
-        async with _http() as http:
+        async with _http(self._headers) as http:
             response = await _request(http, "DELETE", URL(session), None)
         if response.status >= 400 and response.status not in (404, 410):
             raise _refusal(self._protocol, response)
@@ -112,8 +116,13 @@ def whep_url(text: str) -> str:
     return str(url)
 
 
-def _http() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=limits.http_seconds_max))
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows an access token; none without one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _http(headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=limits.http_seconds_max))
 
 
 async def _request(http: aiohttp.ClientSession, method: str, url: URL, offer: str | None) -> _Response:

@@ -25,9 +25,9 @@ class WhepPlayer(ClientPeer):
         self._connection.on("track", self._track_added)
 
     @classmethod
-    def of_url(cls, url: str, *, audio: bool = True, video: bool = True) -> "WhepPlayer":
+    def of_url(cls, url: str, *, audio: bool = True, video: bool = True, token: str = "") -> "WhepPlayer":
         """A player of a WHEP endpoint. Raises `LocalError` for a URL that is none."""
-        signalling = HttpSignalling(url, "WHEP")
+        signalling = HttpSignalling(url, "WHEP", token)
         return cls(signalling.exchange, audio=audio, video=video, end=signalling.end)
 
     def _track_added(self, track: MediaStreamTrack) -> None:

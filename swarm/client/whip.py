@@ -47,9 +47,10 @@ class WhipPublisher(ClientPeer):
         audio: MediaStreamTrack | None = None,
         video: MediaStreamTrack | None = None,
         video_codec: VideoCodec | None = None,
+        token: str = "",
     ) -> "tuple[WhipPublisher, HttpSignalling]":
         """A publisher to a WHIP endpoint; its signalling knows the producer id once connected. Raises `LocalError`."""
-        signalling = HttpSignalling(url, "WHIP")
+        signalling = HttpSignalling(url, "WHIP", token)
         publisher = cls(signalling.exchange, audio=audio, video=video, video_codec=video_codec, end=signalling.end)
         return publisher, signalling
 

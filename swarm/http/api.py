@@ -6,9 +6,11 @@ from aiohttp import web
 
 from foundation import limits
 from foundation.errors import NoSuchProducer
+from swarm.http.authorization import require
 from swarm.http.offers import producer_id_of
 from swarm.http.problems import NOT_READY, UNKNOWN_PRODUCER, Refusal
 from swarm.service import NodeService
+from swarm.tokens import Grant
 
 
 class Api:
@@ -39,13 +41,16 @@ class Api:
 
     async def node(self, request: web.Request) -> web.StreamResponse:
         """With `not_ready`, the reason of a 503 of `/readyz`, so that a dashboard need not provoke that."""
+        require(request, Grant.ADMIN)
         return web.json_response({**self._service.describe(), "not_ready": self._service.ready()})
 
     async def producers(self, request: web.Request) -> web.StreamResponse:
+        require(request, Grant.ADMIN)
         return web.json_response({"producers": self._service.producers()})
 
     async def producer(self, request: web.Request) -> web.StreamResponse:
         producer_id = producer_id_of(request)
+        require(request, Grant.PLAY, producer_id)
         try:
             async with asyncio.timeout(limits.api_lookup_seconds_max):
                 return web.json_response(await self._service.find(producer_id))
@@ -54,6 +59,7 @@ class Api:
 
     async def tree(self, request: web.Request) -> web.StreamResponse:
         producer_id = producer_id_of(request)
+        require(request, Grant.PLAY, producer_id)
         try:
             async with asyncio.timeout(limits.api_lookup_seconds_max):
                 return web.json_response(await self._service.tree(producer_id))

@@ -1,22 +1,21 @@
-"""`/api/v1/drain`: POST makes the node leave, DELETE takes it back, GET tells. From this machine alone."""
+"""`/api/v1/drain`: POST makes the node leave, DELETE takes it back, GET tells. For admins."""
 
 import json
 
 from aiohttp import web
 
 from foundation import limits
+from swarm.http.authorization import require
 from swarm.http.body import read_text
-from swarm.http.gate import peer_refusal
 from swarm.http.problems import BAD_DRAIN, Refusal
 from swarm.service import NodeService
+from swarm.tokens import Grant
 
 JSON = "application/json"
 
 
 class Drain:
-    """Whom an open node serves may not end it: its own machine may, whatever else the node is open to.
-
-    POST wants JSON, and DELETE is no simple request either: a page of another site can send neither without asking
+    """POST wants JSON, and DELETE is no simple request either: a page of another site can send neither without asking
     first, and is told no.
     """
 
@@ -32,19 +31,13 @@ class Drain:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """`{}` for the configured time, `{"seconds": N}` for another."""
-        _from_here(request)
+        require(request, Grant.ADMIN)
         body = await read_text(request, JSON, "Accept-Post", limits.fragment_bytes_max, BAD_DRAIN)
         return web.json_response(self._service.drain(_seconds(body)), status=202)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
-        _from_here(request)
+        require(request, Grant.ADMIN)
         return web.json_response(self._service.undrain())
-
-
-def _from_here(request: web.Request) -> None:
-    problem = peer_refusal(request)
-    if problem is not None:
-        raise Refusal(problem)
 
 
 def _seconds(body: str) -> float | None:

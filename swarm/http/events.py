@@ -11,6 +11,7 @@ from aiohttp import web
 
 from foundation import limits
 from swarm.events import NAMES, EventStream, SessionEvent
+from swarm.http.authorization import require_owner
 from swarm.http.body import read_text
 from swarm.http.offers import session_url
 from swarm.http.problems import BAD_EVENTS, NO_SESSION, Refusal
@@ -49,6 +50,7 @@ class Events:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """The body may name the events that are wanted."""
         session_id = request.match_info["session_id"]
+        require_owner(request, self._service.session_subject(session_id))
         names = NAMES
         if request.body_exists:
             names = _names(await read_text(request, _JSON, "Accept-Post", limits.fragment_bytes_max, BAD_EVENTS))
@@ -93,7 +95,9 @@ class Events:
             stream.close()
 
     def _stream(self, request: web.Request) -> EventStream:
-        stream = self._service.events(request.match_info["session_id"])
+        session_id = request.match_info["session_id"]
+        require_owner(request, self._service.session_subject(session_id))
+        stream = self._service.events(session_id)
         if stream is None:
             raise Refusal(NO_SESSION)
         return stream

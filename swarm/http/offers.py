@@ -8,11 +8,14 @@ from uuid import UUID
 from aiohttp import web
 
 from foundation import limits
+from swarm.http.authorization import AUTHORIZATION
 from swarm.http.body import read_text
 from swarm.http.fragment import OfferedUfrags
 from swarm.http.gate import host_of
 from swarm.http.problems import BAD_ID, BAD_OFFER, NO_WAY_ON, Refusal
+from swarm.http.remote import REMOTE
 from swarm.service import SentOn, SessionAnswer
+from swarm.tokens import Grant
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -34,17 +37,21 @@ async def answer_offer(
     request: web.Request,
     ask: Callable[[str], Awaitable[SessionAnswer | SentOn]],
     ufrags: OfferedUfrags,
+    grant: Grant,
+    producer_id: UUID | None,
     link: Callable[[str], str] | None = None,
 ) -> web.Response:
     """Reads the offer, asks the node, answers as RFC 9725 section 4.2 and the WHEP draft say.
 
-    `link` makes the `Link` header of a session's URL, for its extensions.
+    `grant` is what the client needs here, and where it is sent on to. `link` makes the `Link` header of a session's
+    URL, for its extensions.
     """
     offer = await read_text(request, SDP, "Accept-Post", limits.offer_bytes_max, BAD_OFFER)
     async with asyncio.timeout(limits.offer_seconds_max):
         outcome = await ask(offer)
     if isinstance(outcome, SentOn):
-        return _sent_on(request, outcome.url)
+        ticket = request.app[AUTHORIZATION].ticket(request, outcome.url, grant, producer_id)
+        return _sent_on(request, outcome.url, ticket)
     ufrags.remember(outcome.session_id, offer)
     url = session_url(request, outcome.session_id)
     return web.Response(
@@ -69,12 +76,14 @@ def options() -> web.Response:
 def session_url(request: web.Request, session_id: str) -> str:
     """Absolute, because clients that followed a 307 resolve a bare path against the node they asked first."""
     path, host = f"/session/{session_id}", host_of(request)
-    forwarded = request.headers.get("X-Forwarded-Proto", "").lower()
-    scheme = forwarded if forwarded in ("http", "https") else request.scheme
-    return f"{scheme}://{host}{path}" if host else path
+    return f"{request[REMOTE].scheme}://{host}{path}" if host else path
 
 
-def _sent_on(request: web.Request, base_url: str) -> web.Response:
+def _sent_on(request: web.Request, base_url: str, ticket: str) -> web.Response:
+    """The same request at another node; a ticket that opened this one is of no use there."""
     if not _BASE_URL.fullmatch(base_url):
         raise Refusal(NO_WAY_ON)
-    return web.Response(status=307, headers={"Location": base_url + request.rel_url.raw_path_qs})
+    target = request.rel_url.without_query_params("ticket")
+    if ticket:
+        target = target.update_query(ticket=ticket)
+    return web.Response(status=307, headers={"Location": base_url + target.raw_path_qs})

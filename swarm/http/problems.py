@@ -61,6 +61,11 @@ class Refusal(Exception):
         return response
 
 
+def _challenge(error: str = "") -> dict[str, str]:
+    """RFC 6750 section 3."""
+    return {"WWW-Authenticate": 'Bearer realm="swarmd"' + (f', error="{error}"' if error else "")}
+
+
 _retry_absent = {"Retry-After": str(limits.absent_retry_seconds)}
 _retry_full = {"Retry-After": str(limits.full_retry_seconds)}
 
@@ -71,6 +76,11 @@ BAD_BODY = Problem(400, "bad-body", "Send the whole body")
 BAD_ID = Problem(400, "bad-producer-id", "Give the producer id as a UUID, such as 123e4567-e89b-42d3-a456-426614174000")
 BAD_DRAIN = Problem(400, "bad-drain", 'Send a JSON object such as {} or {"seconds": 30}')
 BAD_REQUEST = Problem(400, "bad-request", "Send a request that keeps the rules")
+NO_TOKEN = Problem(401, "no-token", "Send an access token: 'Authorization: Bearer TOKEN'", _challenge())
+BAD_TOKEN = Problem(401, "bad-token", "Get a new access token: this one is not valid", _challenge("invalid_token"))
+NOT_GRANTED = Problem(403, "not-granted", "Use a token that grants this", _challenge("insufficient_scope"))
+BEHIND_PROXY = Problem(403, "behind-proxy", "Name the reverse proxy with --trusted-proxy, and configure access tokens")
+TOO_MANY = Problem(429, "too-many-requests", "Ask less often", {"Retry-After": "1"})
 LOOPBACK_ONLY = Problem(403, "loopback-only", "Use this node from its own machine, or have it opened to others")
 NOT_FOUND = Problem(404, "not-found", "Check the address: there is nothing here")
 NO_SESSION = Problem(404, "no-such-session", "Start a new session: there is none at this address")
@@ -100,6 +110,7 @@ _by_error: tuple[tuple[type[errors.SwarmdError], Problem], ...] = (
     (errors.ProducerTaken, TAKEN),
     (errors.NoSuchProducer, ABSENT_PRODUCER),
     (errors.SwarmFull, FULL),
+    (errors.BadToken, BAD_TOKEN),
     (errors.RemoteError, BAD_REQUEST),
 )
 """The first match counts; a `LocalError` is ours, and so answered like any other failure."""

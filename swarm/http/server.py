@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from typing import Any
 
 from aiohttp import web
@@ -11,11 +12,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from foundation import limits
 from foundation.address import Address, normalize
 from swarm.http.api import Api
+from swarm.http.authorization import AUTHORIZATION, Authorization
 from swarm.http.cors import add_headers
 from swarm.http.drain import Drain
 from swarm.http.events import Events
 from swarm.http.fragment import OfferedUfrags
-from swarm.http.gate import loopback_only
 from swarm.http.pages import Pages
 from swarm.http.problems import problems
 from swarm.http.session import Session
@@ -24,10 +25,11 @@ from swarm.http.whip import Whip
 from swarm.service import NodeService
 
 
-def make_app(service: NodeService, *, open_to_all: bool = False) -> web.Application:
-    """The node's whole HTTP side. Without `open_to_all` only clients on this machine are served (403, 421)."""
-    middlewares = [problems] if open_to_all else [problems, loopback_only]
-    app = web.Application(middlewares=middlewares, client_max_size=limits.offer_bytes_max)
+def make_app(service: NodeService, authorization: Authorization | None = None) -> web.Application:
+    """The node's whole HTTP side. Without an `authorization` only clients on this machine are served (403, 421)."""
+    authorization = authorization or Authorization()
+    app = web.Application(middlewares=[problems, authorization.middleware], client_max_size=limits.offer_bytes_max)
+    app[AUTHORIZATION] = authorization
     ufrags = OfferedUfrags(limits.offered_sessions_max)
     events = Events(service)
     clients = (Whip(service, ufrags), Whep(service, ufrags), Session(service, ufrags), events)
@@ -53,8 +55,10 @@ class HttpServer:
         listener: socket.socket | None = None,
         host: str | None = None,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> "HttpServer":
-        """Serves on `listener`, a bound TCP socket which the server closes in the end, or binds host and port itself.
+        """Serves on `listener`, a bound TCP socket which the server closes in the end, or binds host and port itself;
+        with `tls` it speaks HTTPS only.
 
         Raises `OSError` when that cannot be bound.
         """
@@ -76,7 +80,7 @@ class HttpServer:
 
         where: dict[str, Any] = {"sock": listener} if listener else {"host": host or "127.0.0.1", "port": port}
         try:
-            server = await asyncio.get_running_loop().create_server(connection, **where)
+            server = await asyncio.get_running_loop().create_server(connection, ssl=tls, **where)
         except BaseException:
             await runner.cleanup()
             raise

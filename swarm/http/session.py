@@ -6,6 +6,7 @@ from aiohttp import web
 
 from foundation import limits
 from foundation.errors import RemoteError
+from swarm.http.authorization import require_owner
 from swarm.http.body import read_text
 from swarm.http.fragment import OfferedUfrags, fragment_ufrags
 from swarm.http.offers import FRAGMENT
@@ -47,6 +48,7 @@ class Session:
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """`If-Match` is ignored here, as RFC 9725 section 4.3.1 says."""
         session_id = request.match_info["session_id"]
+        require_owner(request, self._service.session_subject(session_id))
         self._ufrags.forget(session_id)
         if not await self._service.end_session(session_id):
             raise Refusal(NO_SESSION)
@@ -66,6 +68,7 @@ class Session:
         if etag is None:
             self._ufrags.forget(session_id)
             raise Refusal(NO_SESSION)
+        require_owner(request, self._service.session_subject(session_id))
         return session_id, etag
 
 

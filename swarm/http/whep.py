@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from swarm.http.authorization import require
 from swarm.http.events import events_link
 from swarm.http.fragment import OfferedUfrags
 from swarm.http.offers import SDP, answer_offer, options, producer_id_of
 from swarm.service import NodeService, SentOn, SessionAnswer
+from swarm.tokens import Grant
 
 
 class Whep:
@@ -22,10 +24,12 @@ class Whep:
     async def view(self, request: web.Request) -> web.StreamResponse:
         producer_id = producer_id_of(request)
 
-        async def ask(offer: str) -> SessionAnswer | SentOn:
-            return await self._service.view_offer(offer, producer_id)
+        access = require(request, Grant.PLAY, producer_id)
 
-        return await answer_offer(request, ask, self._ufrags, events_link)
+        async def ask(offer: str) -> SessionAnswer | SentOn:
+            return await self._service.view_offer(offer, producer_id, access.subject)
+
+        return await answer_offer(request, ask, self._ufrags, Grant.PLAY, producer_id, events_link)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Empty, and of the type by which players tell a WHEP endpoint (the draft's "URL Discoverability")."""

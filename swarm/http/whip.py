@@ -4,9 +4,11 @@ from uuid import UUID
 
 from aiohttp import web
 
+from swarm.http.authorization import require
 from swarm.http.fragment import OfferedUfrags
 from swarm.http.offers import answer_offer, options, producer_id_of
 from swarm.service import NodeService, SentOn, SessionAnswer
+from swarm.tokens import Grant
 
 
 class Whip:
@@ -30,10 +32,12 @@ class Whip:
     async def publish(self, request: web.Request) -> web.StreamResponse:
         producer_id: UUID | None = producer_id_of(request) if "producer_id" in request.match_info else None
 
-        async def ask(offer: str) -> SessionAnswer | SentOn:
-            return await self._service.publish_offer(offer, producer_id)
+        access = require(request, Grant.PUBLISH, producer_id)
 
-        return await answer_offer(request, ask, self._ufrags)
+        async def ask(offer: str) -> SessionAnswer | SentOn:
+            return await self._service.publish_offer(offer, producer_id, access.subject)
+
+        return await answer_offer(request, ask, self._ufrags, Grant.PUBLISH, producer_id)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """RFC 9725 section 4.1: a 2xx without content."""

@@ -29,6 +29,7 @@ class FakeService:
         self.streams = EventStreams()
         self.drains: list[float | str | None] = []
         self.offers: list[tuple[str, str, UUID | None]] = []
+        self.subjects: dict[str, str] = {}
 
     def _offered(self, how: str, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
         self.offers.append((how, offer, producer_id))
@@ -36,11 +37,16 @@ class FakeService:
             raise self.outcome
         return self.outcome
 
-    async def publish_offer(self, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
+    async def publish_offer(self, offer: str, producer_id: UUID | None, subject: str = "") -> SessionAnswer | SentOn:
+        self.subjects[SESSION] = subject
         return self._offered("publish", offer, producer_id)
 
-    async def view_offer(self, offer: str, producer_id: UUID) -> SessionAnswer | SentOn:
+    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
+        self.subjects[SESSION] = subject
         return self._offered("view", offer, producer_id)
+
+    def session_subject(self, session_id: str) -> str:
+        return self.subjects.get(session_id, "")
 
     def session_etag(self, session_id: str) -> str | None:
         return self.sessions.get(session_id)

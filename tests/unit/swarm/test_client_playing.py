@@ -23,7 +23,9 @@ def played_from(monkeypatch: pytest.MonkeyPatch) -> dict[str, Peer]:
     """The peer that answers in place of the node, under the key `peer`."""
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
     chosen: dict[str, Peer] = {}
-    monkeypatch.setattr(WhepPlayer, "of_url", lambda url: WhepPlayer(chosen["peer"].exchange, end=chosen["peer"].end))
+    monkeypatch.setattr(
+        WhepPlayer, "of_url", lambda url, token: WhepPlayer(chosen["peer"].exchange, end=chosen["peer"].end)
+    )
     return chosen
 
 

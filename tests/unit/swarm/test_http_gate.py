@@ -10,23 +10,22 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.http.gate import host_of, loopback_only, refusal
+from swarm.http.authorization import Authorization
+from swarm.http.gate import host_of, refusal
 from swarm.http.problems import LOOPBACK_ONLY, WRONG_HOST, Refusal
 from swarm.http.server import HttpServer, make_app
 
-HERE = ("127.0.0.1", 50000)
+HERE = "127.0.0.1"
 
 
-@pytest.mark.parametrize("peer", [HERE, ("127.8.9.1", 1), ("::1", 1, 0, 0), ("::ffff:127.0.0.1", 1, 0, 0)])
-def test_a_client_on_this_machine_is_served(peer: Any) -> None:
-    assert refusal(peer, "127.0.0.1:7400") is None
+@pytest.mark.parametrize("ip", [HERE, "127.8.9.1", "::1"])
+def test_a_client_on_this_machine_is_served(ip: str) -> None:
+    assert refusal(ip, "127.0.0.1:7400") is None
 
 
-@pytest.mark.parametrize(
-    "peer", [("192.0.2.1", 1), ("::ffff:192.0.2.1", 1, 0, 0), ("fe80::1%eth0", 1, 0, 2), ("10.0.0.1", 1), None, "", ()]
-)
-def test_any_other_client_is_not(peer: Any) -> None:
-    assert refusal(peer, "127.0.0.1:7400") is LOOPBACK_ONLY
+@pytest.mark.parametrize("ip", ["192.0.2.1", "fe80::1", "10.0.0.1", ""])
+def test_any_other_client_is_not(ip: str) -> None:
+    assert refusal(ip, "127.0.0.1:7400") is LOOPBACK_ONLY
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ async def test_a_distant_client_gets_a_problem_that_says_what_to_do() -> None:
         raise AssertionError("the request got through")
 
     with pytest.raises(Refusal) as refused:
-        await loopback_only(request, handler)
+        await Authorization().middleware(request, handler)
     assert refused.value.response().status == 403
     assert "own machine" in refused.value.problem.title
 
@@ -79,7 +78,7 @@ async def test_a_rebound_name_gets_at_nothing(client: ClientSession, path: str) 
 
 
 async def test_a_node_that_is_open_to_all_answers_to_any_name(service: Any) -> None:
-    server = await HttpServer.start(make_app(service, open_to_all=True))
+    server = await HttpServer.start(make_app(service, Authorization(open_to_all=True)))
     try:
         reader, writer = await asyncio.open_connection(*server.address)
         writer.write(b"GET /livez HTTP/1.1\r\nHost: sfu.example\r\nConnection: close\r\n\r\n")
