@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 SOURCES := cli.py foundation media dht swarm tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test lint types unit e2e bench sim-dht chromium clean
+.PHONY: fuzz help demo demo-live test lint types unit e2e bench sim-dht chromium clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo-live: $(VENV)/installed  ## The same for people: the tree as it grows, unti
 	@$(BIN)/swarmd demo
 
 test: lint types chromium  ## Install, lint, check types, run all tests
-	@$(BIN)/pytest -n 2 tests/unit tests/sim
+	@$(BIN)/pytest -n 2 tests/unit tests/fuzz tests/sim
 	@$(BIN)/pytest tests/e2e
 
 lint: $(VENV)/installed-dev  ## Style, and the walls between the packages
@@ -39,6 +39,10 @@ e2e: chromium  ## The tests with real processes, clients and a browser
 
 bench: $(VENV)/installed-dev  ## Measure everything on this machine, some of it beside other servers, into benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.results
+
+fuzz: $(VENV)/installed-dev  ## Feed every parser for SECONDS each (60), or only TARGETS
+	@$(PIP) atheris
+	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(TARGETS)
 
 sim-dht: $(VENV)/installed-dev  ## A swarm of N nodes in virtual time: how quickly and surely producers are found
 	@$(BIN)/python -m tests.sim.sim_dht --nodes $(or $(N),1000) $(ARGS)
