@@ -116,7 +116,7 @@ def test_a_silent_backup_is_given_up_in_the_end(core: Core) -> None:
     _relay_with_backups(core, 2)
     core.unlink(1)
     asked = _consumes(core)
-    core.advance(limits.answer_seconds_max)
+    core.advance(limits.failover_patience_seconds + limits.answer_seconds_max)
     core.actions()
     core.accepted_by(2, asked[node(2)].request, above=(1,))
     assert core.one(Release)
@@ -175,6 +175,22 @@ def test_a_lost_pipe_is_left_and_sought_anew(core: Core) -> None:
     done = core.actions()
     assert messages(done) == [Leave(request, P)]
     assert Lookup(P, fresh=True) in done
+
+
+def test_how_long_it_waits_for_an_answer_follows_from_the_round_trip(core: Core) -> None:
+    _relay_with_backups(core, 2, 3, 4)
+    core.rtts = {node(2): 0.05, node(3): 0.05}
+    core.unlink(1)
+    core.actions()
+    core.advance(limits.failover_patience_rtts * 0.05)
+    assert _consumes(core).keys() == {node(4)}
+
+
+def test_the_third_backup_is_dialed_before_it_is_its_turn(core: Core) -> None:
+    _relay_with_backups(core, 2, 3, 4)
+    core.unlink(4)
+    core.unlink(1)
+    assert core.one(Connect) == Connect(record(4).contact)
 
 
 # --- what it keeps ---
