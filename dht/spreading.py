@@ -15,10 +15,10 @@ from dht.joining import Joining
 from dht.lease import Lease
 from dht.lookup import REPLICAS, Lookup
 from dht.overlay import Overlay
-from dht.overlay_calls import Result, answer_of
+from dht.overlay_calls import Result, answer_of, shorten
 from dht.peer import Peer, distance
 from foundation.identity import NodeId
-from foundation.limits import announcements_max
+from foundation.limits import announcements_max, former_holders_max
 
 ENOUGH = 5
 """Acknowledgements after which a round counts as made; the rest comes in by itself."""
@@ -31,7 +31,10 @@ _rounds_per_lookup = 3
 
 @dataclass(slots=True)
 class _Holders:
+    """`former` are nodes given a lease which may not have ended yet: who they are, and until when."""
+
     peers: list[Peer]
+    former: dict[NodeId, tuple[Peer, float]]
     rounds: int = 1
 
 
@@ -42,15 +45,27 @@ class Round:
     lease: Lease
     changed: bool
     enough: asyncio.Event = field(default_factory=asyncio.Event)
-    acknowledged: set[NodeId] = field(default_factory=set)
+    held: set[NodeId] = field(default_factory=set)
+    former: set[NodeId] = field(default_factory=set)
+    told: dict[NodeId, Peer] = field(default_factory=dict)
     answered: set[NodeId] = field(default_factory=set)
     asked: dict[NodeId, asyncio.Future[Result]] = field(default_factory=dict)
     named: dict[NodeId, Peer] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def acknowledged(self) -> set[NodeId]:
+        """Those who hold it and are meant to: former holders only learn that what they hold is outdated."""
+        return self.held - self.former
+
+    @property
     def waiting(self) -> bool:
         return not all(call.done() for call in self.asked.values())
+
+    def review(self) -> None:
+        """Sets `enough` as soon as it is."""
+        if len(self.acknowledged) >= ENOUGH:
+            self.enough.set()
 
 
 class Spreading:
@@ -102,11 +117,20 @@ class Spreading:
         looks = few or round_.changed or round_.lease.bound or known.rounds % _rounds_per_lookup == 0
         self._keep_if_near(round_.lease, known.peers)
         self._store(round_, known.peers, REPLICAS if looks else 0)
+        if round_.changed:
+            self._tell_former(round_, known)
         needed = min(_enough_to_stay, len(known.peers))
         count = len(known.peers) if looks else needed
         await self._acknowledged(round_, count, self._overlay.patience.hedge_seconds)
         if len(round_.acknowledged) < needed or self._nearer_named(round_, known.peers):
             await self._look_up(round_, known.peers)
+
+    def _tell_former(self, round_: Round, known: _Holders) -> None:
+        now = asyncio.get_running_loop().time()
+        former = [peer for peer, until in known.former.values() if until > now]
+        known.former = {peer.id: (peer, now + round_.lease.ttl_seconds) for peer in former}
+        round_.former.update(known.former)
+        self._store(round_, former)
 
     def _nearer_named(self, round_: Round, holders: list[Peer]) -> bool:
         """Whether a holder named somebody that should be one; with fewer holders than replicas, anybody new."""
@@ -116,8 +140,8 @@ class Spreading:
         return any(distance(stranger, key) < reach for stranger in strangers)
 
     async def _look_up(self, round_: Round, before: list[Peer]) -> None:
-        """Holders of before that are no longer among the nearest learn of a change all the same, so as not to tell
-        otherwise; what only goes on they may forget.
+        """Holders of before that are no longer among the nearest learn of a change all the same, for as long as they
+        hold something, so as not to tell otherwise; what only goes on they may forget.
         """
         lease = round_.lease
         heard = round_.answered if round_.named else set()
@@ -132,19 +156,28 @@ class Spreading:
         peers = walk.nearest()
         if not self._still_meant(lease):
             return
+        round_.former.difference_update(peer.id for peer in peers)
+        round_.review()
         self._keep_if_near(lease, peers)
         self._store(round_, [*peers, *(before if round_.changed else ())])
-        self._remember(lease, peers)
+        self._remember(round_, peers)
 
     def _store_early(self, round_: Round, lookup: Lookup) -> None:
         """A round that began with known holders is near the key from the start: whoever answers there can hold it."""
         if round_.asked and self._still_meant(round_.lease):
             self._store(round_, lookup.nearest_quick(asyncio.get_running_loop().time()))
 
-    def _remember(self, lease: Lease, peers: list[Peer]) -> None:
-        self._holders.pop(lease.key, None)
+    def _remember(self, round_: Round, peers: list[Peer]) -> None:
+        lease = round_.lease
+        before = self._holders.pop(lease.key, None)
         if not lease.tombstone and peers:
-            self._holders[lease.key] = _Holders(peers)
+            until = asyncio.get_running_loop().time() + lease.ttl_seconds
+            former = dict(before.former) if before else {}
+            former.update((node, (peer, until)) for node, peer in round_.told.items())
+            for peer in peers:
+                former.pop(peer.id, None)
+            shorten(former, former_holders_max)
+            self._holders[lease.key] = _Holders(peers, former)
         while len(self._holders) > announcements_max:
             del self._holders[next(iter(self._holders))]
 
@@ -157,15 +190,14 @@ class Spreading:
         for peer in peers:
             if peer.id not in round_.asked:
                 call = self._overlay.store(peer, round_.lease.record, peers_max, twice=round_.changed)
-                round_.asked[peer.id] = call
+                round_.asked[peer.id], round_.told[peer.id] = call, peer
                 call.add_done_callback(partial(self._answered, round_, peer.id))
 
     def _answered(self, round_: Round, holder: NodeId, call: asyncio.Future[Result]) -> None:
         stored = answer_of(call)
         if stored is not None and stored.outcome.held:
-            round_.acknowledged.add(holder)
-            if len(round_.acknowledged) >= ENOUGH:
-                round_.enough.set()
+            round_.held.add(holder)
+            round_.review()
         if stored is not None:
             round_.answered.add(holder)
             round_.named.update((peer.id, peer) for peer in stored.peers)

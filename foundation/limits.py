@@ -93,14 +93,47 @@ ice_check_gap_seconds_max = 1.0
 ice_dial_seconds_max = 5.0
 """Until a dialed address that does not answer is given up: eight checks, all lost once in 10^8 at 10 % loss."""
 
-ice_checks_pending_max = 8
-"""Checks whose answers are still taken: at one a second that is longer than any path."""
+ice_checks_pending_max = 32
+"""Checks whose answers are still taken: at one in 50 ms a path of 1.6 s."""
 
 link_check_busy_seconds = 1.0
 """Between keepalives of a link that carries media: a dead parent is known soon."""
 
 link_check_idle_seconds = 5.0
 """Between keepalives of a link that waits as a backup: NATs keep a mapping 30 s at least."""
+
+link_gap_seconds_min = 0.1
+"""Silence of a parent's media before it is checked: three frames of video, and 100 ms of jitter are common."""
+
+link_gap_ratio = 3.0
+"""Or so many times the usual gap between its bursts."""
+
+link_usual_gap_seconds_max = 0.1
+"""What a gap counts for at most: streams with longer ones are checked in each of them, which costs little."""
+
+link_doubt_check_seconds = 0.05
+"""Between checks of a link in doubt: three fit the time a parent has."""
+
+link_parent_doubt_seconds = 0.15
+"""For a parent in doubt to answer: with `link_gap_seconds_min` 250 ms, so that one stopped for 100 ms is no dead one."""
+
+link_child_doubt_seconds = 1.0
+"""For a child in doubt, or a backup: nobody's picture stands still meanwhile, and machines do stop for that long."""
+
+link_answer_slack_seconds = 0.1
+"""Beyond the round trip, for an answer to a check: round trips vary, and event loops are busy."""
+
+link_stall_seconds = 0.05
+"""By how much a timer may be late before we take ourselves to have been stopped, and doubt anew."""
+
+link_quiet_busy_seconds = 1.5
+"""Without anything heard on a link that carries media: one check of the other end missed."""
+
+link_quiet_idle_seconds = 7.0
+"""The same on an idle link."""
+
+link_suspicion_gap_seconds = 1.0
+"""Between two checks of a link because somebody claims its address: that may be a liar."""
 
 link_silence_seconds_max = 5.0
 """From the first unanswered check of a link to its end: five in a row, lost once in 10^5 at 10 % loss."""
@@ -336,6 +369,9 @@ lone_announcements_max = 50
 
 announcements_max = 1024
 """Own producers; what the other nodes would hold of one owner."""
+
+former_holders_max = 24
+"""Nodes beside the 8 nearest that still hold one lease of ours, to be told of a change: three sets within its 45 s."""
 
 hastened_rounds_per_second = 200
 """Of own leases when somebody came to hold them: a node with 1,000 producers spreads these over 5 s."""
