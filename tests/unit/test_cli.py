@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from uuid import UUID
 import pytest
 
 import cli
-from foundation.errors import NoSuchProducer, RemoteError
+from foundation.errors import BadToken, NoSuchProducer, RemoteError
 from swarm.capacity import saved_packets_per_second
 from swarm.client.api import NodeApi
 from swarm.config import Config
 from swarm.machine import describe_machine
+from swarm.tokens import Access, load_token_key
 
 PRODUCER = UUID("123e4567-e89b-42d3-a456-426614174000")
 TREE = {
@@ -202,6 +204,53 @@ def test_ctrl_c_ends_without_a_traceback(swarmd: Swarmd, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(cli, "_complete", interrupt)
     assert swarmd("run") == (130, "", "\n")
+
+
+def test_a_token_is_made_and_good(swarmd: Swarmd, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 32)
+    secret.chmod(0o600)
+    options = ("--grant", "publish", "--grant", "play", "--producer", PRODUCER, "--subject", "ann", "--hours", "0.5")
+    code, out, err = swarmd("token", secret, *options)
+    assert (code, err) == (0, "")
+    access = load_token_key(str(secret)).verify(out.strip(), time.time())
+    assert access == Access(frozenset({"publish", "play"}), frozenset({PRODUCER}), "ann")
+    with pytest.raises(BadToken):
+        load_token_key(str(secret)).verify(out.strip(), time.time() + 1900)
+
+
+def test_a_token_that_grants_nothing_is_not_made(swarmd: Swarmd, tmp_path: Path) -> None:
+    assert_one_line(swarmd("token", tmp_path / "secret"), 2, "--grant")
+    assert_one_line(swarmd("token", tmp_path / "secret", "--grant", "play"), 2, "cannot be read")
+
+
+def test_a_token_is_read_from_a_file_or_the_environment(
+    swarmd: Swarmd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tokens: list[str] = []
+
+    class Api(NodeApi):
+        def __init__(self, base: str, token: str = "") -> None:
+            tokens.append(token)
+            super().__init__(base, token)
+
+        async def tree(self, producer_id: UUID) -> dict[str, Any]:
+            return TREE
+
+    monkeypatch.setattr("swarm.client.api.NodeApi", Api)
+    file = tmp_path / "token"
+    file.write_text("from.a.file\n")
+    assert swarmd("tree", PRODUCER)[0] == 0
+    monkeypatch.setenv("SWARMD_TOKEN", "from.the.environment")
+    assert swarmd("tree", PRODUCER)[0] == 0
+    assert swarmd("tree", PRODUCER, "--token-file", file)[0] == 0
+    assert tokens == ["", "from.the.environment", "from.a.file"]
+
+
+@pytest.mark.parametrize("contents", [b"", b"two words", b"x" * 5000, b"\xff"])
+def test_a_file_that_is_no_token_is_refused(swarmd: Swarmd, tmp_path: Path, contents: bytes) -> None:
+    (tmp_path / "token").write_bytes(contents)
+    assert_one_line(swarmd("tree", PRODUCER, "--token-file", tmp_path / "token"), 2, "not one access token")
 
 
 def test_a_key_is_32_bytes_in_hex(swarmd: Swarmd) -> None:

@@ -1,5 +1,7 @@
 // What the pages share: elements, formats, the API. Text only ever gets into a page as text, never as markup.
 
+import { authorization } from "/static/token.js";
+
 export const byId = (id) => document.getElementById(id);
 
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -62,7 +64,7 @@ export function copyOnClick(button, text) {
 
 /** The JSON of one API path; throws an `Error` whose message may be shown. */
 export async function api(path) {
-  const response = await fetch(`/api/v1/${path}`, { signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(`/api/v1/${path}`, { headers: authorization(), signal: AbortSignal.timeout(10_000) });
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(body.detail || body.title || `The node answered ${response.status}`);
   return body;

@@ -1,5 +1,7 @@
 // WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) for browsers: one offer, one answer, one session to end.
 
+import { authorization } from "/static/token.js";
+
 export const CONFIGURATION = { bundlePolicy: "max-bundle", iceServers: [] };
 
 /** An offer that was not accepted. `status` is 0 when the node could not be reached. */
@@ -49,15 +51,16 @@ export async function offer(connection, endpoint, signal) {
 
 /** Ends a session; it may be the last thing that a page does. */
 export function endSession(session) {
-  fetch(session.url, { method: "DELETE", keepalive: true }).catch(() => {});
+  fetch(session.url, { method: "DELETE", headers: authorization(), keepalive: true }).catch(() => {});
 }
 
 async function post(endpoint, sdp, signal) {
   try {
-    // fetch follows a 307 with the same method and body: response.url is then the node that serves us.
+    // fetch follows a 307 with the same method and body, but without the token: the URL has a ticket instead.
+    // response.url is then the node that serves us.
     return await fetch(endpoint, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...authorization() },
       body: sdp,
       credentials: "omit",
       signal,
