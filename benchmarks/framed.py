@@ -55,7 +55,7 @@ class FramedViewer(NumberedViewer):
         self.lost_because: str | None = None
         self.ssrcs: set[int] = set()
         self._pieces: dict[int, int] = {}
-        self._sequences: set[int] = set()
+        self._sequences: dict[int, float] = {}
 
     async def join(self, http: aiohttp.ClientSession, url: str, seconds_max: float = JOIN_SECONDS_MAX) -> None:
         """Offers until somebody answers, wherever 307 leads, and waits for the first keyframe."""
@@ -100,10 +100,10 @@ class FramedViewer(NumberedViewer):
         times = [at for number, at in self.completed.items() if number >= frame]
         return min(times) if times else None
 
-    @property
-    def sequence_numbers_missing(self) -> int:
-        """Numbers between the first packet and the last which no packet had: a decoder waits for those."""
-        return max(self._sequences) - min(self._sequences) + 1 - len(self._sequences) if self._sequences else 0
+    def sequence_numbers_missing(self, since: float) -> int:
+        """Numbers between the first packet after `since` and the newest that none had: decoders wait for them."""
+        came = [number for number, at in self._sequences.items() if at >= since]
+        return max(came) - min(came) + 1 - len(came) if came else 0
 
     def transport_closed(self, reason: str) -> None:
         super().transport_closed(reason)
@@ -113,7 +113,7 @@ class FramedViewer(NumberedViewer):
         before = len(self.received.latencies)
         super()._note(packet, header, arrived, repaired)
         self.ssrcs.add(header.ssrc)
-        self._sequences.add(self._extended(header.sequence_number))
+        self._sequences[self._extended(header.sequence_number)] = arrived
         if len(self.received.latencies) == before:
             return
         frame = next(reversed(self.received.latencies)) // PACKETS_PER_FRAME
