@@ -719,6 +719,9 @@ offers_max = 64
 offer_seconds = 60.0
 """An offer is believed for so long, if nobody took it up before."""
 
+offer_again_seconds = 2.0
+"""A node that has joined offers itself again after this: by then it knows more than those it joined by."""
+
 offers_made = 8
 """Random nodes a joining node offers itself to: one of them meets a carrier in need within a second."""
 

@@ -70,7 +70,8 @@ class Consumer:
         async def exchange(offer: str) -> tuple[str, str]:
             session = await node.view_offer(offer, producer_id)
             if isinstance(session, SentOn):
-                elsewhere.append(HttpSignalling(f"{session.url}/whep/{producer_id}", "WHEP"))
+                hops = f"?hops={session.hops}" if session.hops is not None else ""
+                elsewhere.append(HttpSignalling(f"{session.url}/whep/{producer_id}{hops}", "WHEP"))
                 return await elsewhere[0].exchange(offer)
             return session.answer, session.session_id
 

@@ -283,8 +283,10 @@ class Node:
     async def publish_offer(self, offer: str, producer_id: UUID | None, subject: str = "") -> SessionAnswer | SentOn:
         return await self._sessions.publish(offer, producer_id, subject)
 
-    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
-        return await self._sessions.view(offer, producer_id, subject)
+    async def view_offer(
+        self, offer: str, producer_id: UUID, subject: str = "", hops: int = 0
+    ) -> SessionAnswer | SentOn:
+        return await self._sessions.view(offer, producer_id, subject, hops)
 
     def session_subject(self, session_id: str) -> str:
         return self._sessions.subject(session_id)
@@ -389,9 +391,16 @@ class Node:
         if (addresses or remembered) and not await self._directory.bootstrap(addresses):
             where = [*self.config.join, *([f"{remembered} addresses of before"] if remembered else [])]
             logger.warning("no node of the swarm answers at %s yet: still trying", ", ".join(where))
+        self._scope.spawn(self._offer_room(), "offer")
         if unresolved:
             self._scope.spawn(self._resolve_later(unresolved), "resolve")
         self._tell_translation()
+
+    async def _offer_room(self) -> None:
+        """To those that joining found, and again when the table has filled: who needs relays may be far from here."""
+        for pause in (0.0, limits.offer_again_seconds):
+            await asyncio.sleep(pause)
+            self._relaying.joined()
 
     def _keep_peers(self, data_dir: str) -> int:
         """Remembers the contacts of before, and keeps those to come; returns how many there were."""

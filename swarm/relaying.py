@@ -144,6 +144,11 @@ class Relaying:
         self.tree.undrain(self._loop.time())
         self._pump()
 
+    def joined(self) -> None:
+        """This node has come to know others: they are offered its room."""
+        self.tree.joined(self._loop.time())
+        self._pump()
+
     def redirect_candidates(self, producer: UUID) -> list[Contact]:
         """Carriers below this one with room for a viewer, best first."""
         return self.tree.redirect_candidates(producer, self._loop.time())

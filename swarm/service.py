@@ -22,6 +22,8 @@ class SentOn:
     """Not here: ask the node with this base URL (`http://host:port`, no trailing slash)."""
 
     url: str
+    hops: int | None = None
+    """How often this viewer was sent on by now, as the next node is told; None where nobody counts."""
 
 
 class NodeService(Protocol):
@@ -33,7 +35,9 @@ class NodeService(Protocol):
         Raises `BadOffer`, `NoCommonCodec`, `ProducerTaken`, `SwarmFull`.
         """
 
-    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
+    async def view_offer(
+        self, offer: str, producer_id: UUID, subject: str = "", hops: int = 0
+    ) -> SessionAnswer | SentOn:
         """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
 
     def session_etag(self, session_id: str) -> str | None:

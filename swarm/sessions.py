@@ -78,18 +78,18 @@ class Sessions:
         session.on_close.append(partial(self._publisher_gone, session_id, client))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
-    async def view(self, text: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
-        """Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer` and `SwarmFull`."""
+    async def view(self, text: str, producer_id: UUID, subject: str = "", hops: int = 0) -> SessionAnswer | SentOn:
+        """`hops`: as often the viewer was sent on. Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
         offer = parse_offer(text)
         if self._draining:
             return self._onward(producer_id)
         session_id = secrets.token_urlsafe(_token_bytes)
-        outcome = await self._relaying.want(producer_id, session_id)
+        outcome = await self._relaying.want(producer_id, session_id, hops)
         match outcome:
             case Carried():
                 return self._serve(offer, producer_id, session_id, subject)
             case Elsewhere(urls):
-                return SentOn(urls[0])
+                return SentOn(urls[0], hops + 1)
             case Full():
                 raise SwarmFull("No carrier of this stream has room: try again later.")
             case _:

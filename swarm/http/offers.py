@@ -21,6 +21,7 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_HOPS = re.compile(r"[0-9]{1,3}")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.:_\[\]-]{1,261}")
 """Scheme, host and port: what another node says of itself must not smuggle a path or a header into our answer."""
 
@@ -51,7 +52,7 @@ async def answer_offer(
         outcome = await ask(offer)
     if isinstance(outcome, SentOn):
         ticket = request.app[AUTHORIZATION].ticket(request, outcome.url, grant, producer_id)
-        return _sent_on(request, outcome.url, ticket)
+        return _sent_on(request, outcome, ticket)
     ufrags.remember(outcome.session_id, offer)
     url = session_url(request, outcome.session_id)
     return web.Response(
@@ -68,6 +69,12 @@ async def answer_offer(
     )
 
 
+def hops_of(request: web.Request) -> int:
+    """How often the nodes before this one have sent the viewer on; what is no small number is none."""
+    text = request.query.get("hops", "")
+    return int(text) if _HOPS.fullmatch(text) else 0
+
+
 def options() -> web.Response:
     """The answer to `OPTIONS` on an endpoint; the CORS headers are added to every response."""
     return web.Response(headers={"Allow": "POST, GET, HEAD, OPTIONS", "Accept-Post": SDP})
@@ -79,11 +86,13 @@ def session_url(request: web.Request, session_id: str) -> str:
     return f"{request[REMOTE].scheme}://{host}{path}" if host else path
 
 
-def _sent_on(request: web.Request, base_url: str, ticket: str) -> web.Response:
+def _sent_on(request: web.Request, onward: SentOn, ticket: str) -> web.Response:
     """The same request at another node; a ticket that opened this one is of no use there."""
-    if not _BASE_URL.fullmatch(base_url):
+    if not _BASE_URL.fullmatch(onward.url):
         raise Refusal(NO_WAY_ON)
     target = request.rel_url.without_query_params("ticket")
     if ticket:
         target = target.update_query(ticket=ticket)
-    return web.Response(status=307, headers={"Location": base_url + target.raw_path_qs})
+    if onward.hops is not None:
+        target = target.update_query(hops=onward.hops)
+    return web.Response(status=307, headers={"Location": onward.url + target.raw_path_qs})

@@ -5,7 +5,7 @@ from aiohttp import web
 from swarm.http.authorization import require
 from swarm.http.events import events_link
 from swarm.http.fragment import OfferedUfrags
-from swarm.http.offers import SDP, answer_offer, options, producer_id_of
+from swarm.http.offers import SDP, answer_offer, hops_of, options, producer_id_of
 from swarm.service import NodeService, SentOn, SessionAnswer
 from swarm.tokens import Grant
 
@@ -27,7 +27,7 @@ class Whep:
         access = require(request, Grant.PLAY, producer_id)
 
         async def ask(offer: str) -> SessionAnswer | SentOn:
-            return await self._service.view_offer(offer, producer_id, access.subject)
+            return await self._service.view_offer(offer, producer_id, access.subject, hops_of(request))
 
         return await answer_offer(request, ask, self._ufrags, Grant.PLAY, producer_id, events_link)
 

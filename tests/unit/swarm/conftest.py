@@ -30,6 +30,7 @@ class FakeService:
         self.drains: list[float | str | None] = []
         self.offers: list[tuple[str, str, UUID | None]] = []
         self.subjects: dict[str, str] = {}
+        self.hops: list[int] = []
 
     def _offered(self, how: str, offer: str, producer_id: UUID | None) -> SessionAnswer | SentOn:
         self.offers.append((how, offer, producer_id))
@@ -41,8 +42,11 @@ class FakeService:
         self.subjects[SESSION] = subject
         return self._offered("publish", offer, producer_id)
 
-    async def view_offer(self, offer: str, producer_id: UUID, subject: str = "") -> SessionAnswer | SentOn:
+    async def view_offer(
+        self, offer: str, producer_id: UUID, subject: str = "", hops: int = 0
+    ) -> SessionAnswer | SentOn:
         self.subjects[SESSION] = subject
+        self.hops.append(hops)
         return self._offered("view", offer, producer_id)
 
     def session_subject(self, session_id: str) -> str:

@@ -199,6 +199,19 @@ async def test_a_client_is_sent_on_to_the_same_path_of_the_other_node(
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
+async def test_a_viewer_takes_along_how_often_it_was_sent_on(client: ClientSession, service: Any) -> None:
+    service.outcome = SentOn("http://192.0.2.7:7400", 3)
+    response = await client.post(f"{ENDPOINTS[2]}?hops=2&c=1", data=OFFER, headers=SDP, allow_redirects=False)
+    assert service.hops == [2]
+    assert URL(response.headers["Location"]).query == {"hops": "3", "c": "1"}
+
+
+@pytest.mark.parametrize("hops", ["", "-1", "x", "1.5", "9999", "٣"])
+async def test_hops_that_are_no_number_are_none(client: ClientSession, service: Any, hops: str) -> None:
+    await client.post(ENDPOINTS[2], params={"hops": hops}, data=OFFER, headers=SDP)
+    assert service.hops == [0]
+
+
 @pytest.mark.parametrize("url", ["http://[2001:db8::1]:7400", "https://node-1.example.org"])
 async def test_a_client_is_sent_on_to_any_kind_of_host(client: ClientSession, service: Any, url: str) -> None:
     service.outcome = SentOn(url)

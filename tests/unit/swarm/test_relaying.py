@@ -61,7 +61,7 @@ async def test_a_pipe_that_cannot_be_opened_at_the_owner_leaves_no_slot_taken(mo
         await until_known(relay, producer)
         with monkeypatch.context() as patched:
             patched.setattr(PipeTransport, "pipe_out", refuse)
-            assert await relay._sessions.view(_offer, producer) == SentOn(owner.url)
+            assert await relay._sessions.view(_offer, producer) == SentOn(owner.url, 1)
         await until(lambda: consumers(owner) == 0 and consumers(relay) == 0)
 
 

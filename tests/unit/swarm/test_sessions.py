@@ -227,7 +227,7 @@ async def test_a_busy_node_sends_viewers_to_the_owner_and_refuses_what_nobody_ow
     ):
         await until_known(small, producer)
         outcome = await small.view_offer(client.offer("recvonly"), producer)
-        assert outcome == SentOn(owner.url)
+        assert outcome == SentOn(owner.url, 1)
         with pytest.raises(NoSuchProducer):
             await small.view_offer(client.offer("recvonly"), uuid4())
 
