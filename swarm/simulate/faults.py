@@ -15,6 +15,9 @@ _FAULT_SECONDS = 30.0
 _CALM_SECONDS = 40.0
 """After which everybody has to be fed again: orphans wait, viewers come back after `Retry-After`."""
 
+_SERVED_SECONDS = 15.0
+"""In which somebody who comes in peace is served, though refused once or twice."""
+
 _END_SECONDS = 100.0
 """After which nothing is left of a swarm whose users are gone: offers and invitations are remembered for a minute."""
 
@@ -91,11 +94,14 @@ def _all_fed(world: World) -> None:
     for viewer in world.audience.viewers.values():
         if viewer.producer not in world.owners:
             continue
-        if viewer.host is None:
+        if viewer.host is None and viewer.leaving is None:
+            if world.events.now - max(viewer.first, viewer.dark_since) < _SERVED_SECONDS:
+                continue
             raise Broken(f"{viewer.name} is not served after {_CALM_SECONDS:g} s of peace")
-        feed = world.feeding.get(viewer.host.id, viewer.producer)
+        host = viewer.host or viewer.leaving
+        feed = world.feeding.get(host.id, viewer.producer) if host is not None else None
         if feed is None or not feed.fed:
-            raise Broken(f"{viewer.name} at {viewer.host.name} sees nothing after {_CALM_SECONDS:g} s of peace")
+            raise Broken(f"{viewer.name} sees nothing after {_CALM_SECONDS:g} s of peace")
 
 
 def _end(world: World, course: Course) -> None:
