@@ -108,14 +108,20 @@ link_gap_seconds_min = 0.1
 link_gap_ratio = 3.0
 """Or so many times the usual gap between its bursts."""
 
-link_usual_gap_seconds_max = 0.1
-"""What a gap counts for at most: streams with longer ones are checked in each of them, which costs little."""
+link_gap_seconds_quick = 0.3
+"""But no longer than this, unless the usual gap itself comes near it."""
+
+link_long_gap_ratio = 1.5
+"""Of usual gaps that do: a slide show is not checked in every one."""
+
+link_usual_gap_seconds_max = 1.0
+"""A longer one is no gap but a pause, and teaches nothing."""
 
 link_doubt_check_seconds = 0.05
 """Between checks of a link in doubt: three fit the time a parent has."""
 
 link_parent_doubt_seconds = 0.15
-"""For a parent in doubt to answer: with `link_gap_seconds_min` 250 ms, so that one stopped for 100 ms is no dead one."""
+"""For a parent in doubt to answer, and a round trip: with `link_gap_seconds_min` 250 ms, so that one stopped for 100 ms is no dead one."""
 
 link_child_doubt_seconds = 1.0
 """For a child in doubt, or a backup: nobody's picture stands still meanwhile, and machines do stop for that long."""

@@ -69,6 +69,7 @@ class Endpoint:
             drops=self.drops,
             on_connected=self._table.connected,
             on_closed=self._table.remove,
+            rng=self._rng,
         )
 
     @classmethod
@@ -245,14 +246,29 @@ class Endpoint:
         check = self._authenticated(data, transport.local_pwd)
         if check is None:
             return
-        assert isinstance(transport.ice, IceLite)
+        if isinstance(transport.ice, IceDialer):
+            self._dialed_end_checked(transport, check, address, now)
+            return
         if transport.ice.copied(check, address):
             self.drops.stun_copied += 1
             return
         if not self._table.may_claim(address, transport, now, _tie_breaker(check) if transport.link else None):
-            self.drops.address_held += 1
+            self._held(address, now)
             return
         self._checked(transport, check, address, now)
+
+    def _held(self, address: Address, now: float) -> None:
+        """A link whose peer was started anew finds out soon, and gives the address over: the peer asks again."""
+        self.drops.address_held += 1
+        holder = self._table.at(address)
+        if holder is not None and holder.link:
+            holder.suspect(now)
+
+    def _dialed_end_checked(self, transport: Transport, check: Message, address: Address, now: float) -> None:
+        if transport.state == "connected" and address == transport.remote:
+            transport.checked(check, address, now)
+        else:
+            self.drops.stun_unknown_user += 1
 
     def _dial_received(
         self, listening: _Listening, remote_ufrag: str, data: bytes, address: Address, now: float
@@ -272,7 +288,7 @@ class Endpoint:
             self.drops.links_refused += 1
             return
         if not self._table.may_claim(address, None, now, _tie_breaker(check)):
-            self.drops.address_held += 1
+            self._held(address, now)
             return
         transport = self._dialed_in(listening, remote_ufrag, password, address, now)
         if transport is None:
@@ -312,18 +328,18 @@ class Endpoint:
         transport.validated()
 
     def _answer_received(self, data: bytes, address: Address, now: float) -> None:
-        transport = self._table.dialed_out(address)
+        transport = self._table.dialed_out(address) or self._table.at(address)
         if transport is None:
             self.drops.stun_unauthenticated += 1
             return
-        assert isinstance(transport.ice, IceDialer)
         try:
-            transport.ice.answer(data, address, now)
+            transport.answered(data, address, now)
         except RemoteError:
             self.drops.stun_unauthenticated += 1
             return
-        self._table.claim(address, transport)
-        transport.validated()
+        if transport.dialed is not None:
+            self._table.claim(address, transport)
+            transport.validated()
 
     def _ask(
         self, callback: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs

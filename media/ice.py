@@ -6,18 +6,16 @@ Times are monotonic seconds and come in as `now`; bytes to send go out as return
 import random
 from collections.abc import Iterable
 
-from aioice.stun import Class, Message, Method
+from aioice.stun import Message
 
 from foundation import limits
 from foundation.address import Address
 from foundation.errors import RemoteError
 from media import stun
+from media.path_checks import PathChecks
 
 _PEER_REFLEXIVE_PRIORITY = (110 << 24) | (65535 << 8) | 255
 """RFC 8445 section 5.1.2: what a check's PRIORITY says, with the type preference of section 5.1.2.2."""
-
-_SRTT_GAIN = 1 / 8
-"""RFC 6298 section 2."""
 
 
 class IceLite:
@@ -85,7 +83,7 @@ class IceLite:
 
 
 class IceDialer:
-    """Checks one known address until it answers, then keeps the path checked and measures its round trip.
+    """Checks one known address until it answers; then keeps the path checked, where no `LinkWatch` does.
 
     A connectivity check carries PRIORITY; a keepalive does not. So a listener which has forgotten us (it was restarted)
     does not take a keepalive for a new call and leave us with a path that answers and a DTLS association that does not.
@@ -99,16 +97,12 @@ class IceDialer:
         self.remote: Address | None = remote
         self.heard_at = now
         self.connected = False
-        self.srtt_seconds: float | None = None
         self.tie_breaker = rng.getrandbits(64)
-        self._username = username
-        self._rng = rng
+        role = {"ICE-CONTROLLING": self.tie_breaker, "USE-CANDIDATE": None}
+        self.checks = PathChecks(username, password, rng, role)
         self._link = link
-        self._busy = False
         self._next_at = now
         self._gap = limits.ice_check_gap_seconds_min
-        self._pending: dict[bytes, float] = {}
-        self._unanswered_since: float | None = None
 
     @property
     def addresses(self) -> Iterable[Address]:
@@ -118,10 +112,10 @@ class IceDialer:
     @property
     def expires_at(self) -> float:
         """When the path counts as gone, unless it answers before."""
-        if self._unanswered_since is None:
+        if self.checks.unanswered_since is None:
             return float("inf")
         bound = limits.link_silence_seconds_max if self.connected else limits.ice_dial_seconds_max
-        return self._unanswered_since + bound
+        return self.checks.unanswered_since + bound
 
     @property
     def next_at(self) -> float:
@@ -132,50 +126,18 @@ class IceDialer:
         """A check to send to `remote`, if one is due."""
         if now < self._next_at:
             return None
-        check = Message(Method.BINDING, Class.REQUEST, self._rng.randbytes(12))
-        check.attributes["USERNAME"] = self._username
-        check.attributes["ICE-CONTROLLING"] = self.tie_breaker
-        check.attributes["USE-CANDIDATE"] = None
-        if not (self._link and self.connected):
-            check.attributes["PRIORITY"] = _PEER_REFLEXIVE_PRIORITY
-        check.add_message_integrity(self.password.encode())
-        self._sent(check.transaction_id, now)
-        return bytes(check)
+        self._next_at = now + self._gap
+        self._gap = min(2 * self._gap, limits.ice_check_gap_seconds_max)
+        if self._link and self.connected:
+            return self.checks.request(now)
+        return self.checks.request(now, PRIORITY=_PEER_REFLEXIVE_PRIORITY)
 
     def answer(self, data: bytes, address: Address, now: float) -> None:
         """Takes a binding response. Raises `RemoteError` unless it answers a check of ours, from where that went."""
-        sent_at = self._pending.get(data[8:20])
-        if sent_at is None or address != self.remote:
-            raise RemoteError("a STUN response answers nothing")
-        stun.authenticated_response(data, self.password)
-        self._pending = {transaction: at for transaction, at in self._pending.items() if at > sent_at}
-        self._unanswered_since = None
+        if address != self.remote:
+            raise RemoteError("a STUN response comes from elsewhere")
+        self.checks.answered(data, now)
         self.heard_at = now
         self.connected = True
-        self._measured(now - sent_at)
-        self._schedule(now)
-
-    def set_busy(self, busy: bool, now: float) -> None:
-        """Whether the link carries media: then it is checked every second, else every five."""
-        self._busy = busy
-        if self.connected and not self._pending:
-            self._schedule(now)
-
-    def _sent(self, transaction: bytes, now: float) -> None:
-        """Every try is a transaction of its own, so that its answer tells the round trip."""
-        while len(self._pending) >= limits.ice_checks_pending_max:
-            del self._pending[next(iter(self._pending))]
-        self._pending[transaction] = now
-        if self._unanswered_since is None:
-            self._unanswered_since = now
-        self._next_at = now + self._gap
-        self._gap = min(2 * self._gap, limits.ice_check_gap_seconds_max)
-
-    def _schedule(self, now: float) -> None:
-        interval = limits.link_check_busy_seconds if self._busy else limits.link_check_idle_seconds
-        self._next_at = now + interval
+        self._next_at = now + limits.link_check_idle_seconds
         self._gap = limits.ice_check_gap_seconds_max
-
-    def _measured(self, sample: float) -> None:
-        previous = self.srtt_seconds
-        self.srtt_seconds = sample if previous is None else previous + _SRTT_GAIN * (sample - previous)

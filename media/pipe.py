@@ -155,6 +155,6 @@ class PipeTransport:
         self._weigh()
 
     def _weigh(self) -> None:
-        """A link that carries media is checked every second, an idle one every five."""
+        """A link that carries media is watched more closely than an idle one, one by which it comes in most."""
         if self._transport is not None:
-            self._transport.set_busy(bool(self._out or self.rtp.producers))
+            self._transport.set_busy(bool(self._out or self.rtp.producers), bool(self.rtp.producers))

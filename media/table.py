@@ -37,9 +37,12 @@ class TransportTable:
 
     def add_dialed_out(self, transport: Transport, address: Address) -> None:
         self._dialed_out[address] = transport
+        if transport.link:
+            self._by_ufrag[transport.local_ufrag] = transport
         self._add(transport)
 
     def accepted(self, local_ufrag: str) -> Transport | None:
+        """Who is checked under this user name: a client's transport, or a link that we dialed."""
         return self._by_ufrag.get(local_ufrag)
 
     def dialed_in(self, remote_ufrag: str) -> Transport | None:

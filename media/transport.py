@@ -2,18 +2,24 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from aioice.stun import Message
 
 from foundation import limits
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError, Replayed
 from foundation.tasks import TaskScope
+from media import stun
 from media.demux import is_rtcp
 from media.drops import Drops
 from media.dtls import DtlsAssociation, DtlsIdentity, DtlsRole
 from media.ice import IceDialer, IceLite
+from media.link_watch import LinkWatch
+from media.path_checks import PathChecks
 from media.port import UdpPort
 from media.srtp import Srtp, SrtpKeys
 
@@ -69,6 +75,7 @@ class TransportSurroundings:
     drops: Drops
     on_connected: "Callable[[Transport], None]"
     on_closed: "Callable[[Transport], None]"
+    rng: random.Random = field(default_factory=random.SystemRandom)
 
 
 class Transport:
@@ -100,6 +107,9 @@ class Transport:
         self._role = role
         self._fingerprints = fingerprints
         self._association: DtlsAssociation | None = None
+        self._checks = ice.checks if isinstance(ice, IceDialer) else self._checks_back()
+        self._watch: LinkWatch | None = None
+        self._busy = self._awaits_media = False
         self._timer: asyncio.TimerHandle | None = None
         self._burst: list[bytes] = []
         self._early: list[bytes] = []
@@ -118,8 +128,8 @@ class Transport:
 
     @property
     def rtt_seconds(self) -> float | None:
-        """Smoothed round trip of the ICE checks; known on the side of a link that dialed."""
-        return self.ice.srtt_seconds if isinstance(self.ice, IceDialer) else None
+        """Smoothed round trip of the checks this end sends; known where it dialed, and at both ends of a link."""
+        return self._checks.srtt_seconds
 
     @property
     def heard_at(self) -> float:
@@ -137,10 +147,11 @@ class Transport:
             raise LocalError("the link is not connected")
         self._association.send_control(data)
 
-    def set_busy(self, busy: bool) -> None:
-        """Whether a link carries media: the side that dialed then checks it every second."""
-        if isinstance(self.ice, IceDialer) and self.state != "closed":
-            self.ice.set_busy(busy, self._around.loop.time())
+    def set_busy(self, busy: bool, awaits_media: bool = False) -> None:
+        """Whether a link carries media, and whether some comes in: the more closely its other end is watched."""
+        self._busy, self._awaits_media = busy, awaits_media
+        if self._watch is not None and self.state == "connected":
+            self._watch.set_busy(busy, awaits_media, self._around.loop.time())
             self._rearm()
 
     def close(self, reason: str = "closed") -> None:
@@ -180,6 +191,25 @@ class Transport:
         if isinstance(self.ice, IceDialer):
             self._rearm()
 
+    def checked(self, check: Message, address: Address, now: float) -> None:
+        """An authenticated check of the other end of a link that we dialed, from where it is: answered."""
+        self.ice.heard_at = now
+        self._transmit(stun.success_response(check, address, self.local_pwd))
+
+    def answered(self, data: bytes, address: Address, now: float) -> None:
+        """A binding response from `address`. Raises `RemoteError` unless it answers a check of ours."""
+        if isinstance(self.ice, IceDialer):
+            self.ice.answer(data, address, now)
+        else:
+            self._checks.answered(data, now)
+            self.ice.heard_at = now
+
+    def suspect(self, now: float) -> None:
+        """Somebody else claims the address: if the other end of this link does not answer any more, the link ends."""
+        if self._watch is not None and self.state == "connected":
+            self._watch.suspect(now)
+            self._tick()
+
     def lost_address(self, address: Address) -> None:
         """A validated address, silent for a while, belongs to another transport now; a dialed one was all there is."""
         if isinstance(self.ice, IceDialer):
@@ -217,6 +247,8 @@ class Transport:
     def flush(self, now: float) -> None:
         """Hands over the burst."""
         packets, self._burst = self._burst, []
+        if self._watch is not None and self._watch.media(now):
+            self._rearm()
         if packets:
             self._call(self.handler.rtp_received, packets, now)
 
@@ -258,6 +290,11 @@ class Transport:
         self.remote_fingerprint = fingerprint
         self.state = "connected"
         self._around.on_connected(self)
+        if self.link:
+            now = self._around.loop.time()
+            self._watch = LinkWatch(self._checks, isinstance(self.ice, IceDialer), now)
+            self._watch.set_busy(self._busy, self._awaits_media, now)
+            self._tick()
         self._call(self.handler.transport_connected)
         self._replay_early()
 
@@ -292,25 +329,41 @@ class Transport:
         self._around.drops.handler_failures += 1
         logger.exception("the handler of transport %s failed", self.local_ufrag)
 
+    def _checks_back(self) -> PathChecks:
+        """What a dialed end sends to the one that dialed: it stays controlled, and opens nothing."""
+        role = {"ICE-CONTROLLED": self._around.rng.getrandbits(64)}
+        return PathChecks(f"{self.remote_ufrag}:{self.local_ufrag}", self.local_pwd, self._around.rng, role)
+
     def _tick(self) -> None:
         now = self._around.loop.time()
         if self.state != "connected" and now >= self._connected_by:
             self.close("the handshake took too long")
-        elif now >= self.ice.expires_at:
+        elif self._watch is None and now >= self.ice.expires_at:
             self.close("the peer is silent")
         else:
-            if isinstance(self.ice, IceDialer) and (check := self.ice.poll(now)) is not None:
-                assert self.dialed is not None
-                self._around.port.send(check, self._around.port.sockaddr(self.dialed))
+            check = self._due_check(now)
+            if self._watch is not None and self._watch.silent:
+                self.close("silent")
+                return
+            if check is not None and (remote := self.ice.remote) is not None:
+                self._around.port.send(check, self._around.port.sockaddr(remote))
             self._rearm()
+
+    def _due_check(self, now: float) -> bytes | None:
+        if self._watch is not None:
+            return self._watch.poll(now, self.ice.heard_at)
+        return self.ice.poll(now) if isinstance(self.ice, IceDialer) else None
 
     def _rearm(self) -> None:
         """One timer, for whatever is next; a sign of life only moves the deadline, and the timer finds that out."""
-        when = self.ice.expires_at
+        if self._watch is not None:
+            when = self._watch.timeout(self.ice.heard_at)
+        else:
+            when = self.ice.expires_at
+            if isinstance(self.ice, IceDialer):
+                when = min(when, self.ice.next_at)
         if self.state != "connected":
             when = min(when, self._connected_by)
-        if isinstance(self.ice, IceDialer):
-            when = min(when, self.ice.next_at)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._around.loop.call_at(max(when, self._around.loop.time() + _timer_slack_seconds), self._tick)

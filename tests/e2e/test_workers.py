@@ -13,7 +13,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from foundation.errors import NoSuchProducer
 from swarm.client.whep import WhepPlayer
 from tests.e2e.test_demo import descendants, running
 from tests.e2e.watching import counters, published
@@ -69,18 +68,6 @@ async def ready_again(http: aiohttp.ClientSession, url: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def played(url: str) -> WhepPlayer:
-    """Tries again as players do: for up to 5 s its peers take a node that was restarted for the one that died."""
-    async with asyncio.timeout(START_SECONDS_MAX):
-        while True:
-            player = WhepPlayer.of_url(url)
-            try:
-                await player.connect()
-                return player
-            except NoSuchProducer:
-                await asyncio.sleep(1)
-
-
 def process_with(swarm: Workers, word: str) -> int:
     """The worker that has `word` in its command line."""
     (pid,) = (child for child in descendants(swarm.process.pid) if word in Path(f"/proc/{child}/cmdline").read_text())
@@ -118,10 +105,9 @@ async def test_clients_enter_by_any_worker_and_one_that_is_killed_comes_back(tmp
             os.kill(process_with(swarm, "worker-1"), signal.SIGKILL)
             await ready_again(http, first)
             assert (await node(http, first))["id"] == before["id"]
-            player = await played(f"{first}/whep/{producer}")
-            assert player.video is not None
-            await counters(player.video, 10)
-            await player.close()
+            async with WhepPlayer.of_url(f"{first}/whep/{producer}") as player:
+                assert player.video is not None
+                await counters(player.video, 10)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -140,35 +140,25 @@ class TestDialer:
         answered(ice, 0.0, rtt=0.08)
         assert ice.connected
         assert list(ice.addresses) == [HERE]
-        assert ice.srtt_seconds == pytest.approx(0.08)
+        assert ice.checks.srtt_seconds == pytest.approx(0.08)
         assert ice.expires_at == float("inf")
 
     def test_the_round_trip_is_smoothed(self):
         ice = dialer()
         answered(ice, 0.0, rtt=0.08)
         answered(ice, ice.next_at, rtt=0.16)
-        assert ice.srtt_seconds == pytest.approx(0.09)
+        assert ice.checks.srtt_seconds == pytest.approx(0.09)
 
     def test_the_round_trip_after_a_lost_check_is_that_of_the_answered_one(self):
         ice = dialer()
         ice.poll(0.0)
         answered(ice, 0.1, rtt=0.02)
-        assert ice.srtt_seconds == pytest.approx(0.02)
+        assert ice.checks.srtt_seconds == pytest.approx(0.02)
 
     def test_an_idle_link_is_checked_every_five_seconds(self):
         ice = dialer()
         answered(ice, 0.0)
         assert ice.next_at == limits.link_check_idle_seconds
-
-    def test_a_busy_link_is_checked_every_second_from_at_once(self):
-        ice = dialer()
-        answered(ice, 0.0)
-        ice.set_busy(True, 0.5)
-        assert ice.next_at == 1.5
-        answered(ice, 1.5)
-        assert ice.next_at == 2.5
-        ice.set_busy(False, 2.0)
-        assert ice.next_at == 7.0
 
     def test_a_link_that_stops_answering_fails_within_its_bound(self):
         ice = dialer()

@@ -18,6 +18,7 @@ class Stub:
     def __init__(self, *, dialed=None, remote=None, heard_at=0.0, state="connecting", ufrag="local") -> None:
         self.local_ufrag, self.remote_ufrag = ufrag, f"remote of {ufrag}"
         self.dialed, self.remote, self.heard_at, self.state = dialed, remote, heard_at, state
+        self.link = dialed is not None
         self.addresses: list = []
         self.lost: list = []
         self.closed: list[str] = []
@@ -49,7 +50,8 @@ def test_transports_are_found_by_their_ufrags(transports):
     transports.add_dialed_in(dialed_in)
     transports.add_dialed_out(dialed_out, HERE)
     assert transports.accepted("a") is accepted
-    assert transports.accepted("b") is transports.accepted("c") is None
+    assert transports.accepted("b") is None
+    assert transports.accepted("c") is dialed_out
     assert transports.dialed_in("remote of b") is dialed_in
     assert transports.dialed_out(HERE) is dialed_out
     assert len(transports.all) == len(transports.unconnected) == 3

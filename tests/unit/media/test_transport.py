@@ -227,8 +227,56 @@ async def test_a_link_that_stops_answering_is_closed(world, recorder):
     transport = world.dialer(recorder)
     world.answer(transport)
     transport._connected(SrtpKeys(AES_128_GCM, bytes(28), bytes(28)), "AA")
-    world.loop.run_until(100.2 + limits.link_check_idle_seconds + limits.link_silence_seconds_max)
-    assert recorder.closed == ["the peer is silent"]
+    world.loop.run_until(100.5 + limits.link_check_idle_seconds + limits.link_child_doubt_seconds)
+    assert recorder.closed == ["silent"]
+
+
+def parent(world, recorder) -> Transport:
+    """A link that was dialed, by which media comes every 33 ms, until now."""
+    transport = world.lite(recorder, link=True)
+    peer = world.connect(transport)
+    answer(world, transport)
+    transport.set_busy(True, True)
+    for number in range(60):
+        world.loop.run_until(world.loop.now + 0.033)
+        transport.srtp_received(protected(peer, rtp(number)), world.loop.now)
+        transport.flush(world.loop.now)
+    return transport
+
+
+def answer(world, transport) -> None:
+    response = stun.success_response(parse_message(world.port.sent[-1][0]), HERE, "p" * 32)
+    transport.answered(response, HERE, world.loop.now)
+
+
+async def test_a_parent_whose_media_stops_and_that_does_not_answer_is_gone_within_300_ms(world, recorder):
+    parent(world, recorder)
+    assert len(world.loop.live) == 1
+    sent = len(world.port.sent)
+    world.loop.run_until(world.loop.now + 0.24)
+    assert (recorder.closed, len(world.port.sent) - sent) == ([], 3)
+    world.loop.run_until(world.loop.now + 0.06)
+    assert recorder.closed == ["silent"]
+
+
+async def test_a_parent_whose_media_stops_but_that_answers_is_muted(world, recorder):
+    transport = parent(world, recorder)
+    for _ in range(300):
+        before = len(world.port.sent)
+        world.loop.run_until(world.loop.now + 0.05)
+        if len(world.port.sent) > before:
+            answer(world, transport)
+    assert recorder.closed == []
+
+
+async def test_a_link_whose_address_is_claimed_ends_soon_unless_it_answers(world, recorder):
+    transport = world.lite(recorder, link=True)
+    world.connect(transport)
+    answer(world, transport)
+    world.loop.run_until(101.0)
+    transport.suspect(world.loop.now)
+    world.loop.run_until(101.3)
+    assert recorder.closed == ["silent"]
 
 
 async def test_there_is_one_timer_per_transport_and_none_after_its_end(world, recorder):
