@@ -45,6 +45,7 @@ class Placing:
         missing = self._delegation.viewers(carriage, SOFT, find.region, missing, places, avoided, now)
         retry = self._recruiting.placed(carriage, asker, find.region, wanted - missing, missing, now)
         if missing and not retry and not self._first_of_region(carriage, asker, find.region, now):
+            missing = self._own(carriage, asker, "", missing, places, now)
             for kind, region in ((SOFT, ""), (SPARE, find.region), (SPARE, "")):
                 missing = self._delegation.viewers(carriage, kind, region, missing, places, avoided, now)
         self._state.counters["places_given"] += wanted - missing

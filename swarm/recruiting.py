@@ -178,7 +178,10 @@ class Recruiting:
             if record is not None and record.node == node:
                 search.found.append((record, answer))
         growth, carriage = self._growths.get(search.producer), self._state.carriages.get(search.producer)
-        if search.open or growth is None or carriage is None or not carriage.owned:
+        if search.open or growth is None:
+            return
+        if carriage is None or not carriage.owned:
+            growth.under_way -= 1
             return
         pool = self._delegation.pool(search.producer)
         found = [(record, probed) for record, probed in search.found if pool.get(record.node) is None]
@@ -211,7 +214,10 @@ class Recruiting:
     ) -> None:
         """Its room counts from now on; that it has children and viewers is reported later by its parent."""
         growth, carriage = self._growths.get(producer), self._state.carriages.get(producer)
-        if growth is None or carriage is None or not carriage.owned:
+        if growth is None:
+            return
+        if carriage is None or not carriage.owned:
+            growth.under_way -= 1
             return
         if not isinstance(answer, Recruited) or not answer.viewer_room:
             self._failed(growth, now)
