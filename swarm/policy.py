@@ -114,7 +114,9 @@ class DefaultPolicy:
         return max(0, free if for_relay else min(free, for_viewers))
 
     def soft_room(self, load: Load) -> int:
-        wanted = math.ceil(limits.soft_fill * self.slots(load)) - load.copies
+        # An owner's children come after its first viewers: without this it would be full when they are there.
+        children = max(load.children, self.held_back(load)) if load.owns else load.children
+        wanted = math.ceil(limits.soft_fill * self.slots(load)) - load.viewers - children
         return max(0, min(wanted, self.room(load, for_relay=False)))
 
     def children_room(self, load: Load, children: int, owned: bool) -> int:

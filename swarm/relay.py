@@ -119,6 +119,10 @@ class RelayTree:
         """Whether the policy allows no more viewers, or no more relays."""
         return self._state.policy.busy(self._state.load, for_relay)
 
+    def may_own(self, producer: UUID | None) -> bool:
+        """Whether a stream that begins here could grow: by at least one relay, unless it is here already."""
+        return producer in self._state.carriages or not self.busy(for_relay=True)
+
     def carriage(self, producer: UUID) -> Carriage | None:
         """How this node carries a stream, to be looked at only; None when it does not."""
         return self._state.carriages.get(producer)

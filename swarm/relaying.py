@@ -113,6 +113,10 @@ class Relaying:
         if carriage is not None and not carriage.owned and carriage.fed and epoch <= carriage.epoch:
             raise LocalError("this node relays that producer: it is live elsewhere")
 
+    def may_own(self, producer: UUID | None) -> bool:
+        """Whether a stream that is published here could be given on."""
+        return self.tree.may_own(producer)
+
     def produced(self, producer: UUID, epoch: int) -> None:
         """A publisher of this node has begun. Raises `LocalError` when the producer is live elsewhere."""
         self.tree.produced(producer, epoch, self._loop.time())

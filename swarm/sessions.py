@@ -64,6 +64,8 @@ class Sessions:
         offer = parse_offer(text)
         if self._draining:
             return self._onward(producer_id)
+        if not self._relaying.may_own(producer_id):
+            raise SwarmFull("This node has no slot left for a first relay: publish by another one.")
         if producer_id is None:
             producer_id, epoch = self._directory.new_producer_id(), epoch_now()
         else:

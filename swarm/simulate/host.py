@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from foundation import limits
+from foundation.errors import LocalError
 from foundation.identity import NodeId
 from media.parameters import Codec, HeaderExtension, TrackParameters
 from swarm.actions import (
@@ -97,6 +98,8 @@ class Host:
 
     def publish(self, producer: UUID, epoch: int) -> None:
         """Raises `LocalError` when this node cannot own the producer now."""
+        if not self.tree.may_own(producer):
+            raise LocalError("no slot is left for a first relay")
         self.tree.produced(producer, epoch, self.world.events.now)
         self.epochs[producer] = epoch
         self.world.feeding.begin(self._feed(producer), self.world.events.now)
