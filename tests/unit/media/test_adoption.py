@@ -6,6 +6,7 @@ import pytest
 
 from foundation import limits
 from foundation.errors import LocalError
+from media import rtcp
 from media.parameters import Codec
 from media.rtp import parse_header
 from tests.unit.media.rtp_samples import DELTA, KEYFRAME, VIDEO, Client, Node, packet
@@ -92,3 +93,130 @@ def test_a_published_producer_ends_with_its_session() -> None:
     producer = publisher.publish(VIDEO)
     publisher.session.transport_closed("gone")
     assert producer.closed
+
+
+def sequences(viewer: Client) -> list[int]:
+    return [parse_header(data).sequence_number for data in viewer.transport.received()]
+
+
+def test_the_same_source_goes_on_by_another_link_without_a_seam_and_without_a_repetition() -> None:
+    node = Node()
+    first, second, viewer, below = Client(node), Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    pipe = below.watch(producer, pipe=True)
+    first.sends(video(1, 0xA0, key=True), video(2, 0xA0), video(4, 0xA0))
+    assert producer.positions() == {"video": 3}
+    second.session.adopt(producer, [OTHER], same_source=True)
+    first.sends(video(5, 0xA0))
+    second.sends(*(video(number, 0xC0) for number in range(3, 8)))
+    first.sends(video(8, 0xA0))
+    got = sequences(viewer)
+    assert [(number - got[0]) & 0xFFFF for number in got] == [0, 1, 3, 4, 2, 5, 6]
+    assert sequences(below) == [1, 2, 4, 5, 3, 6, 7]
+    assert pipe.tracks["video"].ssrc is not None
+    assert producer.positions() == {"video": 8}
+    assert producer.stats()[0]["lost"] == 0
+
+
+def test_what_a_resumed_link_loses_is_asked_for_there() -> None:
+    node = Node()
+    first, second = Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    first.sends(video(1, 0xA0, key=True), video(2, 0xA0), video(4, 0xA0))
+    first.session.transport_closed("silent")
+    second.session.adopt(producer, [OTHER], same_source=True)
+    second.sends(video(8, 0xC0))
+    node.virtual.advance(limits.nack_resumed_seconds + 0.1)
+    asked = [part for data in second.transport.taken_rtcp() for part in rtcp.parse_compound(data)]
+    nacks = [message for part in asked if isinstance(message := rtcp.feedback_message(part), rtcp.Nack)]
+    assert {nack.media_ssrc for nack in nacks} == {0xC0}
+    assert {number for nack in nacks for number in nack.lost} == {3, 5, 6, 7}
+
+
+def test_another_publisher_session_begins_with_a_keyframe_and_the_names_consumers_know() -> None:
+    node = Node()
+    first, second, viewer = Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    first.sends(video(1, 0xA0, key=True), video(2, 0xA0))
+    before = [parse_header(data) for data in viewer.transport.received()]
+    first.session.transport_closed("silent")
+    back = replace(OTHER, codec=replace(VIDEO.codec, payload_type=120), extensions=())
+    second.session.adopt(producer, [back], same_source=False)
+    node.virtual.advance(2.0)
+    start = packet(0xC0, 9000, 77, DELTA + b"picture", payload_type=120)
+    key = packet(0xC0, 9001, 77, KEYFRAME + b"picture", payload_type=120)
+    second.sends(start, key)
+    (after,) = [parse_header(data) for data in viewer.transport.received()]
+    assert after.sequence_number == (before[-1].sequence_number + 1) & 0xFFFF
+    assert after.payload_type == 96
+    assert 170_000 < (after.timestamp - before[-1].timestamp) & 0xFFFFFFFF < 190_000
+
+
+def test_a_dropped_link_is_waited_for_no_more_and_the_present_one_goes_on() -> None:
+    node = Node()
+    first, second, viewer = Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    first.sends(video(1, 0xA0, key=True))
+    second.session.adopt(producer, [OTHER], same_source=True)
+    second.session.drop(producer)
+    second.sends(video(2, 0xC0))
+    first.sends(video(2, 0xA0))
+    assert len(sequences(viewer)) == 2
+    first.session.drop(producer)
+    first.sends(video(3, 0xA0))
+    assert (sequences(viewer), producer.fed, producer.closed) == ([], False, False)
+
+
+def test_whoever_hears_of_the_first_packet_may_still_refuse_the_link() -> None:
+    node = Node()
+    first, second, viewer = Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    first.sends(video(1, 0xA0, key=True))
+    second.session.adopt(producer, [OTHER], True, lambda: second.session.drop(producer))
+    second.sends(video(2, 0xC0))
+    first.sends(video(2, 0xA0))
+    assert len(sequences(viewer)) == 2
+
+
+def test_a_later_parent_takes_the_place_of_one_that_has_not_sent_yet() -> None:
+    node = Node()
+    first, second, third, viewer = Client(node), Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    first.sends(video(1, 0xA0, key=True))
+    second.session.adopt(producer, [OTHER], same_source=True)
+    third.session.adopt(producer, [replace(OTHER, ssrc=0xD0, mid="third")], same_source=True)
+    second.sends(video(2, 0xC0))
+    third.sends(video(2, 0xD0), video(3, 0xD0))
+    assert len(sequences(viewer)) == 3
+
+
+def test_a_publisher_takes_over_what_was_piped_here_and_its_viewers_stay() -> None:
+    node = Node()
+    link, publisher, viewer = Client(node), Client(node), Client(node)
+    producer = link.publish(VIDEO, piped=True)
+    consumer = viewer.watch(producer)
+    link.sends(video(1, 0xA0, key=True))
+    before = sequences(viewer)
+    link.session.transport_closed("silent")
+    publisher.session.take_over(producer, [replace(VIDEO, ssrc=0xE0)])
+    publisher.sends(video(700, 0xE0, key=True))
+    assert sequences(viewer) == [(before[-1] + 1) & 0xFFFF]
+    publisher.session.close()
+    assert (producer.piped, producer.closed, consumer.closed) == (False, True, True)
+
+
+def test_a_packet_just_too_late_never_looks_like_a_source_that_numbers_anew() -> None:
+    node = Node()
+    first, second, viewer = Client(node), Client(node), Client(node)
+    producer = first.publish(VIDEO, piped=True)
+    viewer.watch(producer)
+    first.sends(*(video(number, 0xA0, key=number == 1) for number in range(1, 1500)))
+    second.session.adopt(producer, [OTHER], same_source=True)
+    viewer.transport.received()
+    second.sends(*(video(number, 0xC0) for number in range(1, 1502)))
+    assert len(sequences(viewer)) == 2

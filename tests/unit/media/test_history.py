@@ -110,3 +110,18 @@ def test_over_long_histories_bounds_hold_and_the_newest_are_kept(seed: int) -> N
         assert group is None or (group == sorted(group) and group[-1] == history.highest)
     history.add(burst(number + 9, now=now + limits.history_seconds_max + 1, size=3))
     assert (len(history), history.bytes_) == (1, 15)
+
+
+def test_all_from_a_number_on_is_given_while_nothing_of_it_has_left() -> None:
+    history = History()
+    assert history.since(5) is None
+    history.add(burst(65_530, 65_531, 65_533, 65_536, now=0.0))
+    assert history.since(65_531) == (65_531, [65_531, 65_533, 65_536])
+    assert history.since(65_532) == (65_532, [65_533, 65_536])
+    assert history.since(3) == (65_539, [])
+    assert history.since(65_529) is None
+    history.add(burst(65_537, now=limits.history_seconds_max + 1))
+    assert history.since(65_536 & 0xFFFF) is None
+    assert history.since(1) == (65_537, [65_537])
+    history.clear()
+    assert history.since(1) is None

@@ -316,3 +316,26 @@ def test_a_nack_names_what_is_missing_across_the_wrap_and_fits_a_datagram(base: 
 def test_seventeen_in_a_row_are_one_item() -> None:
     assert generic_nack(1, 2, range(65530, 65547))[12:] == bytes.fromhex("fffaffff")
     assert len(generic_nack(1, 2, range(65530, 65548))) == 20
+
+
+def test_the_position_is_the_lowest_number_that_may_still_come_else_the_next() -> None:
+    gaps = NackGenerator("video")
+    assert gaps.position is None
+    gaps.received([10, 11], (), 0.0)
+    assert gaps.position == 12
+    gaps.received([14, 16], (), 0.0)
+    assert gaps.position == 12
+    gaps.repaired(12, 0.1)
+    assert gaps.position == 13
+    gaps.received(range(17, 14 + limits.sequence_late_max), (), 0.1)
+    assert gaps.position == 15
+
+
+def test_what_is_missing_is_asked_for_anew_where_another_sender_goes_on() -> None:
+    gaps = NackGenerator("video")
+    gaps.received([10, 12], (), 0.0)
+    while gaps.missing[11].tries < 3:
+        gaps.poll(0.01, gaps.missing[11].due)
+    gaps.ask_anew(5.0)
+    assert gaps.poll(0.01, 5.01) == []
+    assert gaps.poll(0.01, 5.0 + limits.nack_resumed_seconds) == [11]
