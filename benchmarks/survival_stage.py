@@ -108,6 +108,7 @@ async def _joined(stack: AsyncExitStack, stage: Stage, which: NodeProcess) -> st
         answer = await viewer.post(stage.http, stage.whep(which), "recvonly")
     except RemoteError:
         return None
+    viewer.session = answer.session
     viewer.served_by = answer.session.partition("/session/")[0]
     viewer.dial(answer)
     await viewer.connected

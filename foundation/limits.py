@@ -865,6 +865,18 @@ http_seconds_max = 15.0
 client_connect_seconds_max = 10.0
 """From the SDP answer to connected: ICE and DTLS take under 0.1 s on loopback, two lost flights of DTLS 3 s."""
 
+listen_again_seconds = 5.0
+"""Until a player asks for its session's events again, when their stream broke while its media goes on."""
+
+event_bytes_max = 16_384
+"""Of one server-sent event: a URL with a ticket has under 1 KB, what is longer is cut."""
+
+moves_tried_max = 3
+"""Attempts at the node a player is sent to, before it stays where it is until that ends."""
+
+move_pause_seconds = 1.0
+"""Between two of them: three are over before a drain of 10 s is."""
+
 client_close_seconds_max = 3.0
 """For a client to say goodbye; whoever does not answer by then is left."""
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from foundation.errors import RemoteError
+from swarm.client.following import Following
 from swarm.client.recorder import Recorder
 from swarm.client.signalling import whep_url
-from swarm.client.watch import Watched, Watcher
+from swarm.client.watch import Watched
 from swarm.client.whep import WhepPlayer
 from swarm.stopping import first_of
 
@@ -32,7 +33,7 @@ async def play(
     try:
         await first_of(player.connect(), stopping.wait())
         if player.connected:
-            watched = await _watch(player, stopping, seconds, output, report)
+            watched = await _watch(player, stopping, seconds, output, report, token)
             if not watched.frames and not watched.audio_frames and not stopping.is_set():
                 raise RemoteError("neither picture nor sound arrived: does its publisher still send?")
     finally:
@@ -45,6 +46,7 @@ async def _watch(
     seconds: float | None,
     output: str | None,
     report: Callable[[str], object],
+    token: str,
 ) -> Watched:
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -53,14 +55,14 @@ async def _watch(
         if output is not None:
             recorder = Recorder(output, audio=player.audio is not None, video=player.video is not None)
             record = (await stack.enter_async_context(recorder)).frame
-        watcher = Watcher(player, record, record)
-        stack.push_async_callback(watcher.close)
+        following = Following(player, lambda url: WhepPlayer.of_url(url, token=token), record, record)
+        stack.push_async_callback(following.close)
         ended = False
         while not ended and (seconds is None or loop.time() - began < seconds):
             left = _report_gap_seconds if seconds is None else min(_report_gap_seconds, began + seconds - loop.time())
-            ended = await first_of(stopping.wait(), player.wait_closed(), seconds=max(0.0, left))
-            report(f"{loop.time() - began:4.0f} s  {watcher.watched.line()}")
+            ended = await first_of(stopping.wait(), following.wait_ended(), seconds=max(0.0, left))
+            report(f"{loop.time() - began:4.0f} s  {following.watched.line()}")
     if output is not None:
         late = f", {recorder.dropped} frames left out: the machine is too slow" if recorder.dropped else ""
         report(f"recorded {output}{late}")
-    return watcher.watched
+    return following.watched

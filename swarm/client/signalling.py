@@ -35,19 +35,30 @@ class HttpSignalling:
         Raises `LocalError` when `url` is not an http or https URL.
         """
         self._url = http_url(url)
-        self._headers = bearer(token)
+        self.headers = bearer(token)
+        """Of every request."""
         self._protocol: Protocol = protocol
         self.producer_id: UUID | None = None
         """What the node called the producer (`Swarm-Producer-Id`), once answered; None from other servers."""
         self.origin: str = str(self._url.origin())
         """`http://host:port` of the node that answered in the end."""
+        self.answered: URL | None = None
+        """The URL of that answer."""
+        self.link: str = ""
+        """Its `Link` headers: the extensions of the session."""
+
+    @property
+    def url(self) -> str:
+        """Where the session was asked for."""
+        return str(self._url)
 
     async def exchange(self, offer: str) -> tuple[str, str]:
         """POSTs the offer, wherever 307 leads. Raises the `RemoteError` that fits the status."""
-        async with _http(self._headers) as http:
+        async with _http(self.headers) as http:
             answered = await self._post(http, offer)
         self.origin = str(answered.url.origin())
         self.producer_id = _uuid(answered.headers.get("Swarm-Producer-Id", ""))
+        self.answered, self.link = answered.url, answered.headers.get("Link", "")
         location = answered.headers.get("Location")
         if not location:
             raise RemoteError(f"{answered.url} answered without a Location: it is no {self._protocol} endpoint")
@@ -55,7 +66,7 @@ class HttpSignalling:
 
     async def end(self, session: str) -> None:
         """DELETEs the session; one that is gone already is as good."""
-        async with _http(self._headers) as http:
+        async with _http(self.headers) as http:
             response = await _request(http, "DELETE", URL(session), None)
         if response.status >= 400 and response.status not in (404, 410):
             raise _refusal(self._protocol, response)

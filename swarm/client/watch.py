@@ -1,5 +1,7 @@
 """Taking the frames of a player and saying what came: size, counters seen and missed, sound or silence."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from swarm.client.testpicture import COUNTER_MODULUS, loudness, read_counter
 from swarm.client.whep import WhepPlayer
 
 logger = logging.getLogger(__name__)
+
+OnVideo = Callable[[VideoFrame], None]
+OnAudio = Callable[[AudioFrame], None]
 
 _loudness_min = 0.01
 """Of sound, -40 dB of full scale: a coded silence stays far below, the test tone is at 0.18."""
@@ -70,11 +75,16 @@ class Watcher:
     def __init__(
         self,
         player: WhepPlayer,
-        on_video: Callable[[VideoFrame], None] | None = None,
-        on_audio: Callable[[AudioFrame], None] | None = None,
+        on_video: OnVideo | None = None,
+        on_audio: OnAudio | None = None,
+        watched: Watched | None = None,
     ) -> None:
-        """The callbacks get every frame after it was counted, for a recorder; they must not block."""
-        self.watched = Watched()
+        """The callbacks get every frame after it was counted, for a recorder; they must not block.
+
+        It is counted in `watched`, which may have been begun by another watcher.
+        """
+        self.watched = watched or Watched()
+        self._first = asyncio.Event()
         self._on_video = on_video
         self._on_audio = on_audio
         self._scope = TaskScope("watcher", tasks_max=2)
@@ -83,12 +93,19 @@ class Watcher:
         if player.audio is not None:
             self._scope.spawn(self._read_audio(player.audio), "audio")
 
+    async def wait_first(self, seconds_max: float) -> None:
+        """Returns with the first frame of any kind, or when it has taken too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds_max):
+                await self._first.wait()
+
     async def close(self) -> None:
         await self._scope.close()
 
     async def _read_video(self, track: MediaStreamTrack) -> None:
         while (frame := await _next(track)) is not None:
             if isinstance(frame, VideoFrame):
+                self._first.set()
                 self.watched.seen(frame.width, frame.height, read_counter(frame))
                 if self._on_video is not None:
                     self._on_video(frame)
@@ -96,6 +113,7 @@ class Watcher:
     async def _read_audio(self, track: MediaStreamTrack) -> None:
         while (frame := await _next(track)) is not None:
             if isinstance(frame, AudioFrame):
+                self._first.set()
                 self.watched.heard(loudness(frame))
                 if self._on_audio is not None:
                     self._on_audio(frame)

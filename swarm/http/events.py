@@ -6,16 +6,20 @@ As draft-ietf-wish-whep has it ("Server Sent Events extension"); the stream's fo
 import asyncio
 import json
 import re
+from collections.abc import Mapping
+from uuid import UUID
 
 from aiohttp import web
+from yarl import URL
 
 from foundation import limits
 from swarm.events import NAMES, EventStream, SessionEvent
-from swarm.http.authorization import require_owner
+from swarm.http.authorization import AUTHORIZATION, require_owner
 from swarm.http.body import read_text
 from swarm.http.offers import session_url
 from swarm.http.problems import BAD_EVENTS, NO_SESSION, Refusal
 from swarm.service import NodeService
+from swarm.tokens import Grant
 
 REL = "urn:ietf:params:whep:ext:core:server-sent-events"
 
@@ -68,7 +72,7 @@ class Events:
             await response.prepare(request)
             await response.write(_keepalive)
             after = _last_read(request)
-            while (numbered := await _next(stream, reader, after)) is not None:
+            while (numbered := await self._next(request, stream, reader, after)) is not None:
                 after, data = numbered
                 await response.write(data)
             await response.write_eof()
@@ -94,6 +98,20 @@ class Events:
         for stream in tuple(self._read):
             stream.close()
 
+    async def _next(
+        self, request: web.Request, stream: EventStream, reader: int, after: int
+    ) -> tuple[int, bytes] | None:
+        """What to write next, and the number of the newest event then written; None at the end."""
+        try:
+            async with asyncio.timeout(limits.events_keepalive_seconds):
+                numbered = await stream.next(reader, after)
+        except TimeoutError:
+            return after, _keepalive
+        if numbered is None:
+            return None
+        number, event = numbered
+        return number, _encoded(number, event, _with_ticket(request, event.data))
+
     def _stream(self, request: web.Request) -> EventStream:
         session_id = request.match_info["session_id"]
         require_owner(request, self._service.session_subject(session_id))
@@ -103,19 +121,18 @@ class Events:
         return stream
 
 
-async def _next(stream: EventStream, reader: int, after: int) -> tuple[int, bytes] | None:
-    """What to write next, and the number of the newest event then written; None at the end."""
-    try:
-        async with asyncio.timeout(limits.events_keepalive_seconds):
-            numbered = await stream.next(reader, after)
-    except TimeoutError:
-        return after, _keepalive
-    return None if numbered is None else (numbered[0], _encoded(*numbered))
-
-
-def _encoded(number: int, event: SessionEvent) -> bytes:
+def _encoded(number: int, event: SessionEvent, data: Mapping[str, str]) -> bytes:
     """In one data line, as the draft wants it."""
-    return f"id: {number}\nevent: {event.name}\ndata: {json.dumps(dict(event.data))}\n\n".encode()
+    return f"id: {number}\nevent: {event.name}\ndata: {json.dumps(dict(data))}\n\n".encode()
+
+
+def _with_ticket(request: web.Request, data: Mapping[str, str]) -> Mapping[str, str]:
+    """Who may listen here may watch where it is sent, as with a 307."""
+    if "url" not in data:
+        return data
+    url = URL(data["url"])
+    ticket = request.app[AUTHORIZATION].ticket(request, str(url.origin()), Grant.PLAY, UUID(url.name))
+    return {**data, "url": str(url.update_query(ticket=ticket))} if ticket else data
 
 
 def _last_read(request: web.Request) -> int:

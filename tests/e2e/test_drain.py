@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from benchmarks.nodes import NodeProcess, node
+from swarm.client.following import Following
 from swarm.client.whep import WhepPlayer
 from tests.e2e.test_workers import workers
 from tests.e2e.watching import counters, published
@@ -98,3 +99,28 @@ async def test_all_workers_of_a_machine_drain_together() -> None:
             await until_draining(http, first)
         async with asyncio.timeout(EXIT_SECONDS_MAX):
             assert await swarm.process.wait() == 0
+
+
+async def test_a_player_that_listens_goes_elsewhere_before_its_node_ends_and_misses_no_picture() -> None:
+    async with (
+        node() as owner,
+        node("--join", owner.authority, "--drain-seconds", "600") as relay,
+        published(owner.url) as producer,
+    ):
+        player = WhepPlayer.of_url(f"{relay.url}/whep/{producer}")
+        await player.connect()
+        following = Following(player, WhepPlayer.of_url)
+        try:
+            async with asyncio.timeout(60):
+                while following.watched.counters < 10:
+                    await asyncio.sleep(0.05)
+                relay.process.send_signal(signal.SIGTERM)
+                assert await relay.process.wait() == 0
+                assert following.moves == 1
+                more = following.watched.counters + 30
+                while following.watched.counters < more:
+                    await asyncio.sleep(0.05)
+            assert following.watched.lost == 0
+        finally:
+            await following.close()
+            await player.close()

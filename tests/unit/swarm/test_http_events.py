@@ -13,7 +13,7 @@ from swarm.http.server import HttpServer
 
 SESSION = "c2Vzc2lvbi1pZC1ub2JvZHktZ3Vlc3Nlcw"
 EVENTS = f"/session/{SESSION}/events"
-MOVED = SessionEvent(RECONNECT, {"url": "http://127.0.0.1:1/whep/x"})
+MOVED = SessionEvent(RECONNECT, {"url": "http://127.0.0.1:1/whep/123e4567-e89b-42d3-a456-426614174000"})
 
 
 async def opened(client: ClientSession, **body: Any) -> URL:
@@ -50,7 +50,7 @@ async def test_an_event_is_one_data_line_of_json(client: ClientSession, service:
             "",
             "id: 1",
             "event: reconnect",
-            'data: {"url": "http://127.0.0.1:1/whep/x"}',
+            'data: {"url": "http://127.0.0.1:1/whep/123e4567-e89b-42d3-a456-426614174000"}',
             "",
         ]
 
