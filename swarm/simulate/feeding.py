@@ -96,13 +96,7 @@ class Feeding:
             feed.spare = None
         feed.source, feed.pipe = source, pipe
         source.takers[feed.node] = feed
-        above: Feed | None = source
-        while above is not None and above is not feed:
-            above = above.source
-        if above is feed:
-            self.loops += 1
-            feed.source = None
-            self._remove_taker(feed, source)
+        self._count_circle(feed, now)
         self._spread(feed, now)
         if feed.source is source and source.fed:
             self.on_flow(feed, source)
@@ -117,6 +111,7 @@ class Feeding:
         else:
             return
         self._remove_taker(feed, old)
+        self._count_circle(feed, now)
         self._spread(feed, now)
 
     def unplug(self, feed: Feed, now: float) -> None:
@@ -139,6 +134,15 @@ class Feeding:
         if not feeds:
             self._feeds.pop(feed.node, None)
 
+    def _count_circle(self, feed: Feed, now: float) -> None:
+        """A source on trial may hang below for a moment; one that feeds alone must not."""
+        above = _settled(feed)
+        while above is not None and above is not feed:
+            above = _settled(above)
+        if above is feed:
+            self.loops += 1
+            self.unplug(feed, now)
+
     def _remove_taker(self, feed: Feed, source: Feed) -> None:
         if feed.source is not source and feed.spare is not source:
             source.takers.pop(feed.node, None)
@@ -160,6 +164,10 @@ class Feeding:
                 changed.append(taker)
                 if fed:
                     self.on_flow(taker, feed)
+
+
+def _settled(feed: Feed) -> Feed | None:
+    return feed.spare if feed.spare is not None else feed.source
 
 
 def _reached(feed: Feed) -> bool:
