@@ -109,7 +109,7 @@ class Pull:
             rank_below,
             purpose=self.purpose,
             region=region,
-            capability=capability or self.capability,
+            capability=self.capability or capability,
             epoch=epoch,
             resume=resume,
         )
