@@ -44,8 +44,17 @@ fuzz: $(VENV)/installed-dev  ## Feed every parser for SECONDS each (60), or only
 	@$(PIP) atheris
 	@$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(TARGETS)
 
+sim: $(VENV)/installed  ## The relay tree in virtual time: 10,000 nodes, herds, deaths, 1,000 swarms full of faults; what is reached
+	@$(BIN)/swarmd simulate --table
+
 sim-dht: $(VENV)/installed-dev  ## A swarm of N nodes in virtual time: how quickly and surely producers are found
 	@$(BIN)/python -m tests.sim.sim_dht --nodes $(or $(N),1000) $(ARGS)
+
+chaos: $(VENV)/installed-dev  ## Faults among real nodes, and what viewers notice; ARGS="--seed 7 stop" plays one again
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+soak: $(VENV)/installed-dev  ## Four nodes under a crowd that comes and goes for N seconds (1800): does anything grow?
+	@$(BIN)/python -m tests.chaos.soak --seconds $(or $(N),1800) $(ARGS)
 
 chromium: $(VENV)/installed-dev
 	@if command -v chromium >/dev/null; then :; \

@@ -30,7 +30,10 @@ _DISPLACED_SECONDS = (2.0, 5.0)
 
 @dataclass(slots=True, eq=False)
 class Viewer:
-    """One client. `http_seconds` is what the network took of its join; `host` is where its session is."""
+    """One client; `host` is where its session is.
+
+    Of its join, `http_seconds` are its own round trips, `network_seconds` those for which nodes waited meanwhile.
+    """
 
     name: str
     producer: UUID
@@ -41,6 +44,7 @@ class Viewer:
     posted_at: float = 0.0
     host: "Host | None" = None
     http_seconds: float = 0.0
+    network_seconds: float = 0.0
     hops: int = 0
     way: float = 0.0
     leaving: "Host | None" = None
@@ -63,6 +67,7 @@ class Audience:
         self._serial = 0
         self.viewers: dict[str, Viewer] = {}
         self.joins: list[float] = []
+        self.joins_beyond_http: list[float] = []
         self.joins_in_all: list[float] = []
         self.redirects = 0
         self.full = 0
@@ -107,7 +112,8 @@ class Audience:
         if not viewer.joined:
             viewer.joined = True
             in_all = now + viewer.way - viewer.first
-            self.joins.append(max(0.0, in_all - viewer.http_seconds))
+            self.joins.append(max(0.0, in_all - viewer.http_seconds - viewer.network_seconds))
+            self.joins_beyond_http.append(max(0.0, in_all - viewer.http_seconds))
             self.joins_in_all.append(in_all)
             if self.watch_seconds:
                 self._events.after(self._rng.expovariate(1 / self.watch_seconds), self._replaced, viewer)

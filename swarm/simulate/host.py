@@ -33,12 +33,13 @@ from swarm.actions import (
     StopPipe,
     TreeKnown,
 )
-from swarm.messages import Message
+from swarm.messages import Accepted, Consume, Delegated, Message, Refused
 from swarm.policy import DefaultPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
 from swarm.simulate.audience import Viewer
 from swarm.simulate.feeding import Feed
+from swarm.simulate.flights import Flights
 from swarm.simulate.leases import Lease
 from swarm.simulate.leave import PlainCapabilities
 from swarm.simulate.network import Wire
@@ -56,6 +57,9 @@ _AUDIO = TrackParameters("audio", "1", Codec("audio/opus", 48000, 2, 111, (("use
 
 _SWEEP_SECONDS = 5.0
 """Between two looks for links that nobody needs."""
+
+
+_ANSWERS = (Accepted, Delegated, Refused)
 
 
 class Host:
@@ -79,6 +83,7 @@ class Host:
         self.waiting: dict[str, Viewer] = {}
         self.watching: dict[str, Viewer] = {}
         self.trees: list[TreeKnown] = []
+        self.flights = Flights()
         self.rng = random.Random(rng.getrandbits(64))
         self.tree = RelayTree(
             record,
@@ -179,6 +184,7 @@ class Host:
         if self.links.get(peer.id) not in (None, wire):
             self.link_down(self.links[peer.id])
         self.links[peer.id] = wire
+        self.flights.end(peer.id, self.world.events.now)
         if not self._sweeping:
             self._sweeping = True
             self.world.events.after(_SWEEP_SECONDS, self._sweep)
@@ -197,11 +203,15 @@ class Host:
         self._settle()
 
     def link_failed(self, node: NodeId) -> None:
+        self.flights.end(node, self.world.events.now, answered=False)
         self.tree.link_failed(node, self.world.events.now)
         self._settle()
 
     def message(self, sender: NodeId, message: Message) -> None:
-        self.tree.message(sender, message, self.world.events.now)
+        now = self.world.events.now
+        if message.__class__ in _ANSWERS:
+            self.flights.end(message.request, now)
+        self.tree.message(sender, message, now)
         self._settle()
 
     def asked(self, sender: NodeId, message: Message) -> Message | None:
@@ -265,23 +275,28 @@ class Host:
         self.world.events.after(_SWEEP_SECONDS, self._sweep)
 
     def _look_up(self, action: Lookup) -> None:
+        self.flights.begin(action.producer, self.world.events.now)
         self.world.look_up(self, action.producer, action.fresh, self._found)
 
     def _found(self, producer: UUID, lease: Lease | None) -> None:
         if self.alive:
+            self.flights.end(producer, self.world.events.now)
             owner, epoch = (lease.owner, lease.epoch) if lease is not None else (None, 0)
             self.tree.owner_found(producer, owner, self.world.events.now, epoch)
             self._settle()
 
     def _connect(self, action: Connect) -> None:
         node = action.contact.node
+        self.flights.begin(node, self.world.events.now)
         self.world.network.dial(self, self.world.hosts.get(node), node)
 
     def _ask(self, action: Ask) -> None:
         to = self.world.hosts.get(action.contact.node)
+        self.flights.begin(-action.key, self.world.events.now)
         self.world.network.ask(self, to, action.message, functools.partial(self._answered, action.key))
 
     def _answered(self, key: int, answer: Message | None) -> None:
+        self.flights.end(-key, self.world.events.now, answered=answer is not None)
         self.tree.answered(key, answer, self.world.events.now)
         self._settle()
 
@@ -293,6 +308,8 @@ class Host:
         return [host.record.contact for host in self.world.sample(self, count)]
 
     def _send(self, action: Send) -> None:
+        if action.message.__class__ is Consume:
+            self.flights.begin(action.message.request, self.world.events.now)
         self.world.network.send(self, action.node, action.message)
 
     def _accept(self, action: Accept) -> None:
@@ -342,6 +359,8 @@ class Host:
     def _settled(self, action: Settled) -> None:
         viewer = self.waiting.pop(action.viewer, None)
         audience = self.world.audience
+        if viewer is not None and self.world.events.now > viewer.posted_at:
+            viewer.network_seconds += self.flights.within(viewer.posted_at, self.world.events.now)
         if viewer is None:
             if action.viewer in self.watching and isinstance(action.outcome, Over):
                 self._end(self.watching[action.viewer])

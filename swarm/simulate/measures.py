@@ -83,6 +83,8 @@ def _joins(world: World) -> dict[str, Any]:
         "p90": round(percentile(joins, 0.9), 4),
         "p99": round(percentile(joins, 0.99), 4),
         "max": round(max(joins, default=0.0), 4),
+        "with_nodes_p50": round(percentile(world.audience.joins_beyond_http, 0.5), 4),
+        "with_nodes_p99": round(percentile(world.audience.joins_beyond_http, 0.99), 4),
         "with_http_p50": round(percentile(in_all, 0.5), 4),
         "with_http_p99": round(percentile(in_all, 0.99), 4),
     }

@@ -49,8 +49,8 @@ _SHAPE = (
     _Goal("depth, deepest", "tree.depth_max", 4),
     _Goal("depth, p99", "tree.depth_p99", 3),
     _Goal("owner's slots used", "tree.owner_used_max", 0.75, text="{:.0%}"),
-    _Goal("join beyond HTTP, p50 s", "join.p50", 0.15),
-    _Goal("join beyond HTTP, p99 s", "join.p99", 0.6),
+    _Goal("join beyond the network, p50 s", "join.p50", 0.15),
+    _Goal("join beyond the network, p99 s", "join.p99", 0.6),
 )
 _ALL = _Goal("viewers served", "viewers.served_share", 1.0, least=True, text="{:.3%}")
 _MOST = _Goal("viewers served", "viewers.served_share", 0.999, least=True, text="{:.3%}")

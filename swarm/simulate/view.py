@@ -78,8 +78,9 @@ def _facts(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "refused meanwhile",
         f"{viewers['refused_full']:,} full, {viewers['refused_not_found']:,} not found, {viewers['dropped']:,} dropped",
     )
-    yield "join beyond HTTP", f"p50 {join['p50']:.3f} s, p99 {join['p99']:.3f} s, longest {join['max']:.3f} s"
-    yield "join with HTTP", f"p50 {join['with_http_p50']:.3f} s, p99 {join['with_http_p99']:.3f} s"
+    yield "join beyond the network", f"p50 {join['p50']:.3f} s, p99 {join['p99']:.3f} s, longest {join['max']:.3f} s"
+    yield "with nodes' round trips", f"p50 {join['with_nodes_p50']:.3f} s, p99 {join['with_nodes_p99']:.3f} s"
+    yield "with the viewer's too", f"p50 {join['with_http_p50']:.3f} s, p99 {join['with_http_p99']:.3f} s"
     yield "redirects", f"{viewers['redirects_per_join']:g} per join"
     yield "depth", f"{tree['depth_max']} at most, p99 {tree['depth_p99']:g}"
     yield "owner", f"{tree['owner_copies_max']} copies, {tree['owner_used_max']:.0%} of its slots"
