@@ -274,6 +274,9 @@ pipe_resume_seconds = 0.1
 pipe_lead_seconds = 0.005
 """Before a pipe's first packet from the cache: the message that announces its SSRC goes out first."""
 
+pipe_run_up_packets = 32
+"""Sent before a pipe's first packet where that is as close to a roll-over: at 30 % loss one in 10^16 loses them all."""
+
 backlog_seconds_max = 1.0
 """For a pipe to be up with live; then viewers that wait for it begin with a fresh keyframe."""
 

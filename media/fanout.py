@@ -79,6 +79,7 @@ class Fanout:
         if found is None:
             return False
         track.resumes_at, numbers = found
+        numbers = self._run_up(numbers)
         first = self.history.get(numbers[0]) if numbers else None
         if first is None:
             track.start = track.resumes_at
@@ -90,6 +91,16 @@ class Fanout:
         self._forwarder.counters.pipes_resumed += 1
         track.on_flow()
         return True
+
+    def _run_up(self, numbers: list[int]) -> list[int]:
+        """A few more before the first one, if it is just before a roll-over of the numbers.
+
+        Were all that precedes it lost, the receiver's SRTP would never know of the roll-over, and open nothing.
+        """
+        if not numbers or not 0 < -numbers[0] & 0xFFFF <= limits.pipe_run_up_packets:
+            return numbers
+        before = range(numbers[0] - limits.pipe_run_up_packets, numbers[0])
+        return [number for number in before if self.history.get(number) is not None] + numbers
 
     def expect_backlog(self, end: int | None, now: float) -> None:
         """What comes up to the packet with this 16-bit number is older than live, None for nothing.

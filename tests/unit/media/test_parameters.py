@@ -24,6 +24,7 @@ tracks = st.builds(
     feedback=st.frozensets(words, max_size=4),
     rtx_payload_type=st.none() | st.integers(0, 127),
     rtx_ssrc=st.none() | st.integers(0, 0xFFFFFFFF),
+    backlog_end=st.none() | st.integers(0, 0xFFFF),
 )
 TRACK = TrackParameters("video", "0", Codec("video/VP8", 90000, None, 96), 1)
 
@@ -35,7 +36,7 @@ def test_a_track_comes_back_from_the_wire(track: TrackParameters) -> None:
 
 def test_unknown_fields_are_ignored_and_those_of_older_nodes_may_miss() -> None:
     wire = TRACK.to_wire() | {"later": 1}
-    del wire["rtx_pt"], wire["rtx_ssrc"]
+    del wire["rtx_pt"], wire["rtx_ssrc"], wire["backlog_end"]
     assert TrackParameters.from_wire(wire) == TRACK
 
 
@@ -61,6 +62,7 @@ def test_unknown_fields_are_ignored_and_those_of_older_nodes_may_miss() -> None:
         {"fb": [1]},
         {"rtx_pt": 200},
         {"rtx_ssrc": "x"},
+        {"backlog_end": 0x10000},
     ],
 )
 def test_a_malformed_track_is_a_remote_error(change: dict[str, object]) -> None:

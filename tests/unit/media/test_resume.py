@@ -64,6 +64,14 @@ def test_a_pipe_begins_at_the_packet_that_is_missing_and_is_live_within_a_tenth_
     assert cached.asked() == 0
 
 
+def test_a_pipe_that_would_begin_just_before_a_roll_over_of_the_numbers_begins_a_little_earlier() -> None:
+    cached = Cached(first=65_400)
+    cached.pipe.pipe_out(cached.producer, {"video": 65_534})
+    cached.node.virtual.advance(0.2)
+    got = [number for number, _ in cached.video()]
+    assert got == [n & 0xFFFF for n in range(65_534 - limits.pipe_run_up_packets, cached.number)]
+
+
 def test_a_whole_cache_is_sent_in_bounded_bursts() -> None:
     cached = Cached(frames=115, group=1000)
     cached.pipe.pipe_out(cached.producer, {"video": 8})

@@ -282,7 +282,9 @@ class Histories:
         transport = RecordingTransport(self.port)
         track.connect(transport)
         track.on_ssrc_used = lambda: setattr(track, "ssrc", next(self.ssrcs))
-        if pipe or not self.fanout.catch_up(track, self.now):
+        wanted = self.rng.choice([None, (self.number - self.rng.randrange(-5, 600)) & 0xFFFF])
+        begun = self.fanout.resume(track, wanted, self.now) if pipe else self.fanout.catch_up(track, self.now)
+        if not begun:
             self.fanout.add(track)
         self.viewers.append((track, transport, Receiver(transport._remote, track)))
 
