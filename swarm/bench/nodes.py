@@ -54,12 +54,14 @@ class NodeProcess:
 
 
 @asynccontextmanager
-async def node(*options: str) -> AsyncIterator[NodeProcess]:
+async def node(*options: str, stderr: int | None = None) -> AsyncIterator[NodeProcess]:
     """A running node; ended, and awaited, when the block is left. Raises `RemoteError` when it does not start.
+
+    `stderr` is a file descriptor for its log.
 
     It carries what it is given, however hard that is: unless `options` say otherwise, no measure makes it busy.
     """
-    process = await start_child("cli", "run", "--listen", "127.0.0.1:0", *_unmeasured, *options)
+    process = await start_child("cli", "run", "--listen", "127.0.0.1:0", *_unmeasured, *options, stderr=stderr)
     try:
         yield NodeProcess(process, await _url(process))
     finally:
