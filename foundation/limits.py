@@ -670,13 +670,22 @@ waiting_viewers_max = 4096
 want_seconds_max = 3.0
 """A viewer waits this long for a place elsewhere: three answers of an owner that is recruiting, lost ones too."""
 
-find_retry_seconds = 0.15
+find_retry_seconds = 0.08
 """After this an owner that is recruiting is asked again: a probe and a recruitment on one continent."""
 
 find_pause_seconds_min = 0.02
 """Between two questions for the places of one stream, when the first answer was not enough."""
 
-find_region_seconds = 0.45
+find_herd_seconds = 2.0
+"""`requests_before_relay` viewers of one stream within this are a herd, for which places are asked ahead."""
+
+find_ahead_seconds = 0.5
+"""For so long ahead: the longest round trip to an owner, and that again."""
+
+find_ahead_max = 128
+"""Places held for viewers that may come: 8 carriers of 16."""
+
+find_region_seconds = 0.3
 """A viewer waits so long for a place in its region, then takes any: its recruits came from elsewhere."""
 
 requests_before_relay = 8
@@ -719,7 +728,7 @@ recruit_linger_seconds = 30.0
 recruitments_taken_max = 64
 """Streams a node lets itself be recruited for at one time; each is forgotten after `recruit_pool_seconds`."""
 
-demand_seconds = 2.0
+demand_seconds = 1.2
 """For so long ahead arrivals are counted when recruits are looked for: about what a recruit takes to be reported."""
 
 offers_max = 64
@@ -727,6 +736,9 @@ offers_max = 64
 
 offer_seconds = 60.0
 """An offer is believed for so long, if nobody took it up before."""
+
+offer_by_probe_seconds = 10.0
+"""Who was probed and not needed is taken for the next recruit within this, without another probe."""
 
 offer_again_seconds = 2.0
 """A node that has joined offers itself again after this: by then it knows more than those it joined by."""

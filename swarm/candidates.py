@@ -11,8 +11,10 @@ from swarm.policy import Candidate
 
 K = TypeVar("K", bound=Hashable)
 
-RELAY, SOFT, SPARE = "relay", "soft", "spare"
-"""What room is asked for: a relay's; a viewer's where viewers are wanted; a viewer's when nothing else is left."""
+RELAY, SOFT, FRESH, SPARE = "relay", "soft", "fresh", "spare"
+"""What room is asked for: a relay's; a viewer's where viewers are wanted, and the same at a recruit that may still wait
+for the stream itself; a viewer's when nothing else is left.
+"""
 
 
 class RandomSet(Generic[K]):
@@ -67,7 +69,7 @@ class Known:
         candidate, taken = self.candidate, self.taken
         if not taken and kind != SPARE:
             return candidate
-        viewer_room = self.left(SPARE if kind == SPARE else SOFT)
+        viewer_room = self.left(kind if kind == SPARE else SOFT)
         relay_room = max(0, candidate.relay_room - taken)
         return Candidate(candidate.record, candidate.rank, relay_room, viewer_room, self.left(SPARE))
 
@@ -166,7 +168,7 @@ class Candidates:
 
     def _show(self, known: Known) -> None:
         candidate = known.candidate
-        for kind, of in _shelves(candidate):
+        for kind, of in _shelves(known):
             if known.left(kind):
                 shelf = self._open.get((kind, of))
                 if shelf is None:
@@ -176,7 +178,7 @@ class Candidates:
     def _forget(self, node: NodeId) -> None:
         known = self._known.pop(node)
         self.soft_room -= known.left(SOFT)
-        for shelf in _shelves(known.candidate):
+        for shelf in _shelves(known):
             if shelf in self._open:
                 self._open[shelf].discard(node)
                 if not self._open[shelf]:
@@ -188,10 +190,12 @@ class Candidates:
                 del self._by_child[known.via]
 
 
-def _shelves(candidate: Candidate) -> tuple[tuple[str, object], ...]:
-    region = candidate.record.region
-    shelves: tuple[tuple[str, object], ...] = ((RELAY, candidate.rank), (SOFT, ""), (SPARE, ""))
-    return (*shelves, (SOFT, region), (SPARE, region)) if region else shelves
+def _shelves(known: Known) -> tuple[tuple[str, object], ...]:
+    candidate = known.candidate
+    regions = ("", candidate.record.region) if candidate.record.region else ("",)
+    if known.via is None:
+        return tuple((FRESH, region) for region in regions)
+    return ((RELAY, candidate.rank), *((kind, region) for kind in (SOFT, SPARE) for region in regions))
 
 
 def _capped(candidate: Candidate) -> Candidate:

@@ -149,6 +149,8 @@ class Downstream:
         policy, load = self._state.policy, self._state.load
         if asked.purpose == Purpose.FAILOVER:
             return policy.room(load, for_relay=True) > 0
+        if self._state.rather_below(carriage) and self._delegation.pool(carriage.producer).ranks():
+            return False
         return policy.children_room(load, len(carriage.children), carriage.owned) > 0
 
     def _impossible(self, carriage: Carriage, node: NodeId, asked: Consume) -> RefusalReason | None:
@@ -181,7 +183,9 @@ class Downstream:
         resume = asked.resume if asked.epoch == carriage.epoch else ()
         capability = self._leave(carriage, node, asked) if carriage.owned else b""
         state.do(Accept(node, _acceptance(carriage, asked.request, capability), resume))
-        self._delegation.pool(carriage.producer).put(self._candidate(carriage, node), node)
+        pool = self._delegation.pool(carriage.producer)
+        if pool.get(node) is None:  # A recruit's room is known already.
+            pool.put(self._candidate(carriage, node), node)
         state.linger(carriage, now)
         self._reports.changed(now)
 

@@ -265,12 +265,16 @@ class TreeReply:
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Ask of a node with waiting viewers to the owner: where is room for so many? `avoid` was just found full."""
+    """Ask of a node with waiting viewers to the owner: where is room for so many? `avoid` was just found full.
+
+    `room` is what the asker could serve itself if it carried the stream: none where it does.
+    """
 
     type: ClassVar[str] = "find"
     producer: UUID
     places: int
     region: str = ""
+    room: int = 0
     avoid: tuple[NodeId, ...] = ()
 
 
@@ -285,7 +289,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Answer to FIND. `retry_ms`: room is coming, ask again then for the rest; 0: what is missing is nowhere."""
+    """Answer to FIND. `retry_ms`: room is coming, ask again then for the rest; 0: carry it yourself if you can."""
 
     type: ClassVar[str] = "places"
     producer: UUID

@@ -2,12 +2,12 @@
 
 from foundation import limits
 from foundation.identity import NodeId
-from swarm.candidates import SOFT, SPARE
+from swarm.candidates import FRESH, SOFT, SPARE
 from swarm.carriage import Carriage
 from swarm.delegation import Delegation
 from swarm.messages import Find, Place, Places
 from swarm.policy import Candidate
-from swarm.recruiting import Recruiting
+from swarm.recruiting import Growing, Recruiting
 from swarm.relay_state import RelayState
 
 _place_bytes = 32
@@ -42,15 +42,16 @@ class Placing:
         places: dict[NodeId, tuple[Candidate, int]] = {}
         avoided = (asker, *find.avoid)
         missing = self._own(carriage, asker, find.region, wanted, places, now)
-        missing = self._delegation.viewers(carriage, SOFT, find.region, missing, places, avoided, now)
-        retry = self._recruiting.placed(carriage, asker, find.region, wanted - missing, missing, now)
-        if missing and not retry and not self._first_of_region(carriage, asker, find.region, now):
+        for kind in (SOFT, FRESH):
+            missing = self._delegation.viewers(carriage, kind, find.region, missing, places, avoided, now)
+        growing = self._recruiting.placed(carriage, asker, find, wanted - missing, missing, now)
+        if missing and growing is Growing.NOT:
             missing = self._own(carriage, asker, "", missing, places, now)
-            for kind, region in ((SOFT, ""), (SPARE, find.region), (SPARE, "")):
+            for kind, region in ((SOFT, ""), (FRESH, ""), (SPARE, find.region), (SPARE, "")):
                 missing = self._delegation.viewers(carriage, kind, region, missing, places, avoided, now)
         self._state.counters["places_given"] += wanted - missing
         self._state.counters["places_missing"] += missing
-        retry_ms = int(limits.find_retry_seconds * 1000) if missing and retry else 0
+        retry_ms = int(limits.find_retry_seconds * 1000) if missing and growing is Growing.ELSEWHERE else 0
         return Places(find.producer, _fitting(places), retry_ms)
 
     def _own(
@@ -70,14 +71,6 @@ class Placing:
         places[state.node] = Candidate(state.me, carriage.rank, 0, count), count
         self._delegation.debit(carriage.producer, state.node, now, count)
         return wanted - count
-
-    def _first_of_region(self, carriage: Carriage, asker: NodeId, region: str, now: float) -> bool:
-        """Where nobody of its region carries the stream yet, the asker itself is the one to begin."""
-        if not region or region == self._state.me.region or asker == self._state.node:
-            return False
-        if self._delegation.pool(carriage.producer).in_region(region):
-            return False
-        return self._recruiting.begins(carriage.producer, region, now)
 
 
 def _fitting(places: dict[NodeId, tuple[Candidate, int]]) -> tuple[Place, ...]:

@@ -47,6 +47,8 @@ class RelayState:
     """Of these, whoever still waits for the stream, and how often each was sent on before it came here."""
     recruited: dict[UUID, float] = field(default_factory=dict)
     """Streams which somebody recruited this node for, and until when they are kept though nobody takes them."""
+    seeking: set[UUID] = field(default_factory=set)
+    """Streams for which local viewers wait for a place elsewhere: they are served when it comes here first."""
     turned_away: dict[UUID, dict[str, int]] = field(default_factory=dict)
     """Viewers whose search found every carrier full, and how often each was sent on."""
     outbox: deque[Action] = field(default_factory=deque)
@@ -76,6 +78,13 @@ class RelayState:
     def relay_room(self, carriage: Carriage) -> int:
         """How many more children this stream gets here."""
         return self.policy.children_room(self.load, len(carriage.children), carriage.owned)
+
+    def rather_below(self, carriage: Carriage) -> bool:
+        """Whether a new relay is better off below: an owner keeps a quarter of its slots for those that fail over."""
+        if not carriage.owned:
+            return False
+        load = self.load
+        return load.copies >= limits.soft_fill * (load.copies + self.policy.room(load, for_relay=True))
 
     def soft_room(self) -> int:
         """How many more viewers are wanted here."""
@@ -137,6 +146,8 @@ class RelayState:
 
     def settle(self, producer: UUID, outcome: Outcome, keep_viewers: bool) -> None:
         """Tells the local viewers who wait for a producer how their wish ended, and all when they are not kept."""
+        if keep_viewers and producer in self.seeking:
+            self.deadlines.set(("seek", producer), 0.0)
         waiting = self.unsettled.pop(producer, {})
         told: Collection[str] = waiting
         if not keep_viewers:

@@ -18,6 +18,7 @@ from swarm.policy import Candidate
 from swarm.record import Contact
 from swarm.relay_state import RelayState
 from swarm.reports import Reports
+from swarm.stock import Stock, ahead
 
 
 class _Puller(Protocol):
@@ -64,6 +65,7 @@ class Seeking:
         self._puller = puller
         self._seeks: dict[UUID, _Seek] = {}
         self._requests: dict[UUID, deque[float]] = {}
+        self._stocks: dict[UUID, Stock] = {}
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -82,7 +84,7 @@ class Seeking:
                 self._serve(producer, viewer, hops, now)
             elif hops >= limits.hops_max:
                 self._settle(producer, viewer, Full())
-            elif not self._sent_below(producer, viewer, now):
+            elif not self._sent_at_once(producer, viewer, now) and not self._sent_below(producer, viewer, now):
                 self._wait(producer, viewer, _Wish(hops, now), now)
 
     def release(self, producer: UUID, viewer: str) -> bool:
@@ -118,7 +120,7 @@ class Seeking:
             self._state.counters["wishes_expired"] += 1
             self._take(producer, seek, viewer)
             self._settle_somehow(producer, viewer, now)
-        if producer in self._seeks and not seek.asking:
+        if producer in self._seeks and (not seek.asking or producer in self._state.carriages):
             self._advance(producer, seek, now)
 
     # --- here ---
@@ -126,13 +128,18 @@ class Seeking:
     def _serves(self, producer: UUID, hops: int, now: float) -> bool:
         """Whether this node takes the viewer, without looking for a better place."""
         state = self._state
-        carried = producer in state.carriages or producer in state.pulls
-        if not carried and len(state.carriages) + len(state.pulls) >= limits.carriages_max:
+        if producer in state.carriages:
+            return (state.viewer_room() if hops >= limits.hops_settled else state.soft_room()) > 0
+        begun = producer in state.pulls
+        if not begun and len(state.carriages) + len(state.pulls) >= limits.carriages_max:
             return False
-        if hops >= limits.hops_settled or (not carried and state.others() < limits.small_swarm_nodes):
+        if hops >= limits.hops_settled or state.others() < limits.small_swarm_nodes:
             return state.viewer_room() > 0
-        wanted = carried or len(self._requests[producer]) >= limits.requests_before_relay
-        return wanted and state.soft_room() > 0
+        if not begun and len(self._requests[producer]) >= limits.requests_before_relay and state.soft_room():
+            # It takes a second until the stream is here: this viewer gets what comes first, that or a place elsewhere.
+            self._puller.pull(producer, now, fresh=False)
+            return False
+        return begun and hops > 0 and state.soft_room() > 0
 
     def _serve(self, producer: UUID, viewer: str, hops: int, now: float) -> None:
         self._state.add_viewer(producer, viewer, hops)
@@ -179,6 +186,31 @@ class Seeking:
             return False
         return True
 
+    def _sent_at_once(self, producer: UUID, viewer: str, now: float) -> bool:
+        """To a place that was asked for ahead; while viewers keep coming, more are asked for in time."""
+        stock = self._stocks.get(producer)
+        if stock is None:
+            return False
+        url, coming = stock.take(now), ahead(self._requests[producer], now)
+        carriage = self._state.carriages.get(producer)
+        if url is None and not coming:
+            del self._stocks[producer]
+        elif not stock.asking and stock.left(now) < coming / 2 and (carriage is None or not carriage.owned):
+            self._restock(producer, stock, coming, now)
+        if url is not None:
+            self._settle(producer, viewer, Elsewhere((url,)))
+        return url is not None
+
+    def _restock(self, producer: UUID, stock: Stock, count: int, now: float) -> None:
+        stock.asking = True
+
+        def answered(answer: Message | None, now: float) -> None:
+            stock.asking = False
+            if isinstance(answer, Places):
+                stock.put([place for place in answer.places if place.node != self._state.node], now)
+
+        self._asks.put(stock.owner, Find(producer, count, self._state.me.region), answered, now)
+
     def _wait(self, producer: UUID, viewer: str, wish: _Wish, now: float) -> None:
         seek = self._seeks.get(producer)
         room = self._waiting < limits.waiting_viewers_max
@@ -188,6 +220,7 @@ class Seeking:
         self._waiting += 1
         if seek is None:
             seek = self._seeks[producer] = _Seek()
+            self._state.seeking.add(producer)
         begins = not seek.wishes and not seek.asking
         seek.wishes[viewer] = wish
         self._state.deadlines.advance(("seek", producer), now + limits.want_seconds_max)
@@ -201,7 +234,7 @@ class Seeking:
             if carriage is not None and self._state.soft_room():
                 self._take(producer, seek, viewer)
                 self._serve(producer, viewer, wish.hops, now)
-        if not seek.wishes:
+        if not seek.wishes or seek.asking:
             return
         oldest = min(wish.since for wish in seek.wishes.values())
         self._state.deadlines.advance(("seek", producer), oldest + limits.want_seconds_max)
@@ -220,7 +253,9 @@ class Seeking:
         """In this region, unless somebody has waited for long."""
         waited = now - min(wish.since for wish in seek.wishes.values())
         region = self._state.me.region if waited < limits.find_region_seconds else ""
-        return Find(producer, len(seek.wishes), region)
+        tried = any(wish.pulled for wish in seek.wishes.values())
+        room = 0 if tried or producer in self._state.carriages else self._state.soft_room()
+        return Find(producer, len(seek.wishes), region, room)
 
     def _ask(self, producer: UUID, seek: _Seek, now: float) -> None:
         assert seek.owner is not None
@@ -251,6 +286,8 @@ class Seeking:
                     given += 1
                     self._take(producer, seek, viewer)
                     self._settle(producer, viewer, Elsewhere((place.url,)))
+        if given and seek.owner is not None and ahead(self._requests.get(producer, deque()), now):
+            self._stocks.setdefault(producer, Stock(seek.owner))
         if not seek.wishes:
             return
         if answer.retry_ms or given:
@@ -275,6 +312,7 @@ class Seeking:
         self._waiting -= 1
         if not seek.wishes:
             self._seeks.pop(producer, None)
+            self._state.seeking.discard(producer)
             self._state.deadlines.clear(("seek", producer))
 
     def _settle(self, producer: UUID, viewer: str, outcome: Outcome) -> None:

@@ -81,7 +81,7 @@ class Sessions:
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
     async def view(self, text: str, producer_id: UUID, subject: str = "", hops: int = 0) -> SessionAnswer | SentOn:
-        """`hops`: as often the viewer was sent on. Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
+        """Of one sent on `hops` times. Raises `BadOffer`, `NoCommonCodec`, `NoSuchProducer`, `SwarmFull`."""
         offer = parse_offer(text)
         if self._draining:
             return self._onward(producer_id)

@@ -336,6 +336,7 @@ _SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
         | {
             "places": _Field(_count),
             "region": _Field(_region, optional=True),
+            "room": _Field(_count, optional=True),
             "avoid": _Field(_items(_node, 0, limits.find_avoided_max), list, optional=True),
         },
     ),

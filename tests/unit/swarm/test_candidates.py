@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation import limits
-from swarm.candidates import RELAY, SOFT, SPARE, Candidates, RandomSet
+from swarm.candidates import FRESH, RELAY, SOFT, SPARE, Candidates, RandomSet
 from swarm.policy import Candidate
 from tests.unit.swarm.relay_core import node, record
 
@@ -80,6 +80,13 @@ def test_a_recruit_is_replaced_by_the_first_report_of_it(pool: Candidates) -> No
     assert pool.soft_room == 40
 
 
+def test_a_recruit_has_room_of_its_own_kind_until_it_is_reported(pool: Candidates) -> None:
+    pool.put(_candidate(5), None)
+    assert (_drawn(pool, SOFT), _drawn(pool, FRESH), pool.ranks()) == (set(), {node(5)}, [])
+    pool.put(_candidate(5), node(5))
+    assert (_drawn(pool, SOFT), _drawn(pool, FRESH), pool.ranks()) == ({node(5)}, set(), [1])
+
+
 def test_more_room_than_any_node_has_is_not_believed(pool: Candidates) -> None:
     pool.put(_candidate(1, room=10**9), node(1))
     assert pool.soft_room == limits.claimed_room_max
@@ -149,4 +156,5 @@ def test_the_sum_and_the_sets_agree_with_what_is_known_whatever_happens(steps: l
             case ("named", int(number), set() as nodes):
                 pool.keep_only(node(number), nodes)
         assert pool.soft_room == sum(known.left(SOFT) for known in pool)
-    assert _drawn(pool) == {known.candidate.node for known in pool if known.left(SOFT)}
+    drawn = _drawn(pool, SOFT) | _drawn(pool, FRESH)
+    assert drawn == {known.candidate.node for known in pool if known.left(SOFT)}

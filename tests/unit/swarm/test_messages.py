@@ -73,7 +73,7 @@ EVERY_MESSAGE: list[Message] = [
     TreeReply(1, P, (TreeNode(A, "http://a", ("192.0.2.1", 7400), 3), TreeNode(B, "", ("2001:db8::1", 1), 0, 0)), 9),
     Backups(1, P, (Backup(b"one", 2, 40), Backup(b"two", 0, 0))),
     Handover(1, P, (b"one", b"two")),
-    Find(P, 40, "eu", (A, B)),
+    Find(P, 40, "eu", 75, (A, B)),
     Places(P, (Place(A, "http://a", 30), Place(B, "http://b", 10)), 200),
     Probe(P),
     Probed(b"record", 4, 75, 90, True),
