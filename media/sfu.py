@@ -42,15 +42,16 @@ class WebRtcSession:
         self.on_close: list[Callable[[str], None]] = []
         """Called once, with the reason."""
         self._taken: tuple[Producer, Sequence[TrackParameters]] | None = None
+        self._succeeds = False
         self._end: Callable[[str], None] = lambda reason: None
 
     def close(self, reason: str = "closed") -> None:
         """Ends the transport, and with it everything; idempotent."""
         self._end(reason)
 
-    def takes_over(self, producer: Producer, tracks: Sequence[TrackParameters]) -> None:
-        """`take_over` is to do something."""
-        self._taken = producer, tracks
+    def takes_over(self, producer: Producer, tracks: Sequence[TrackParameters], succeeds: bool) -> None:
+        """`take_over` is to do something; `succeeds`: also when another client publishes the producer here."""
+        self._taken, self._succeeds = (producer, tracks), succeeds
 
     def take_over(self) -> None:
         """Feeds the producer that this client is to publish in place of another node; others need nothing of it.
@@ -62,7 +63,7 @@ class WebRtcSession:
         (producer, tracks), self._taken = self._taken, None
         if producer.closed:
             self.producer = self.rtp.produce(producer.id, tracks, piped=False)
-        elif producer.piped:
+        elif producer.piped or self._succeeds:
             self.rtp.take_over(producer, tracks)
         else:
             raise LocalError(f"producer {producer.id} is published by another client")
@@ -119,21 +120,23 @@ class Sfu:
         """What the port, the endpoint and the packet path counted since the start, by name."""
         return {**self.endpoint.counters, **asdict(self.router.counters)}
 
-    def publish(self, offer: Offer, producer_id: UUID, *, take_over: bool = False) -> WebRtcSession:
+    def publish(
+        self, offer: Offer, producer_id: UUID, *, take_over: bool = False, succeeds: bool = False
+    ) -> WebRtcSession:
         """Sets up a WHIP session; its `producer` is routed at once, and has packets once the client is connected.
 
         `take_over`: a producer that is piped here is published here once the session's `take_over` was called, and
-        keeps its consumers. Raises `NoCommonCodec`, and `LocalError` when the id is carried already or a limit is
-        reached.
+        keeps its consumers; with `succeeds` one that is published here by another client too. Raises `NoCommonCodec`,
+        and `LocalError` when the id is carried already or a limit is reached.
         """
         plan = plan_publish(offer)
         session, local = self._accept(offer)
         try:
             carried = self.router.get(producer_id) if take_over else None
-            if carried is not None and carried.piped:
+            if carried is not None and (carried.piped or succeeds):
                 carried.intakes(plan.tracks)
                 session.producer = carried
-                session.takes_over(carried, plan.tracks)
+                session.takes_over(carried, plan.tracks, succeeds)
             else:
                 session.producer = session.rtp.produce(producer_id, plan.tracks, piped=False)
             session.answer = write_answer(offer, plan, local, str(producer_id))

@@ -365,6 +365,23 @@ class Renewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Ask of a node where somebody wants to publish, to the owner: is `claimant` who publishes it with you?"""
+
+    type: ClassVar[str] = "claim"
+    producer: UUID
+    claimant: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Answer to CLAIM: whether the stream may go on at the other node."""
+
+    type: ClassVar[str] = "claimed"
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """A message of the receiver could not be used; never answered. `about` is the type it had, or empty."""
 
@@ -397,5 +414,7 @@ Message = (
     | Offer
     | Renew
     | Renewed
+    | Claim
+    | Claimed
     | Error
 )

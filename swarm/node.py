@@ -130,7 +130,9 @@ class Node:
         )
         self._relaying = Relaying(tree, self._sfu, self._directory, self._links)
         self._parts.push_async_callback(self._relaying.close)
-        self._sessions = Sessions(self.record, self._sfu, self._relaying, self._directory)
+        self._sessions = Sessions(
+            self.record, self._sfu, self._relaying, self._directory, private=swarm_key is not None
+        )
         self._parts.push_async_callback(self._sessions.close)
         self._draining = Draining(self._sessions.drain, self._sessions.undrain, self._nobody_left)
         self._parts.callback(self._draining.close)

@@ -32,7 +32,7 @@ from swarm.actions import (
     TreeKnown,
 )
 from swarm.links import Links
-from swarm.messages import Message, Probe, Probed, TreeNode
+from swarm.messages import Claim, Claimed, Message, Probe, Probed, TreeNode
 from swarm.policy import Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.relay import RelayTree
@@ -65,6 +65,8 @@ class Relaying:
         links.on_message = self._message
         links.wanted = tree.uses_link
         directory.on_ask = self._asked
+        self.on_claim: Callable[[UUID, bytes], bool] = lambda producer, claimant: False
+        """Whether a claimant is the one who publishes a producer here."""
 
     # --- what the node calls ---
 
@@ -106,6 +108,11 @@ class Relaying:
         """Whether a node says that it has the producer; a dead one says nothing, within `call_seconds_max`."""
         answer = await self._ask_node(contact, Probe(producer))
         return isinstance(answer, Probed) and answer.carries
+
+    async def grants(self, contact: Contact, producer: UUID, claimant: bytes) -> bool:
+        """Whether a node says that its publisher of the producer is this one, who may go on here."""
+        answer = await self._ask_node(contact, Claim(producer, claimant))
+        return isinstance(answer, Claimed) and answer.granted
 
     def check_free(self, producer: UUID, epoch: int) -> None:
         """Raises `LocalError` when `produced` would: the producer is live elsewhere."""
@@ -219,7 +226,10 @@ class Relaying:
     def _asked(self, node: NodeId, payload: bytes) -> bytes | None:
         """A question without a link, answered at once."""
         try:
-            answer = self.tree.asked(node, decode(payload), self._loop.time())
+            question = decode(payload)
+            if isinstance(question, Claim):
+                return encode(Claimed(self.on_claim(question.producer, question.claimant)))
+            answer = self.tree.asked(node, question, self._loop.time())
         except RemoteError:
             self.tree.counters["asks_malformed"] += 1
             return None

@@ -41,12 +41,15 @@ class _Client:
 class Sessions:
     """Every client of this node, by the unguessable id in its session URL."""
 
-    def __init__(self, me: NodeRecord, sfu: Sfu, relaying: Relaying, directory: Directory) -> None:
+    def __init__(
+        self, me: NodeRecord, sfu: Sfu, relaying: Relaying, directory: Directory, *, private: bool = False
+    ) -> None:
+        """`private`: the other nodes hold the swarm's key, and their word about a publisher counts."""
         self._me = me
         self._sfu = sfu
         self._relaying = relaying
         self._directory = directory
-        self._claims = Claims(me.node, sfu.router, relaying, directory)
+        self._claims = Claims(me.node, sfu.router, relaying, directory, self._subject_of, private)
         self._clients: dict[str, _Client] = {}
         self.events = EventStreams()
         self._draining = False
@@ -69,14 +72,15 @@ class Sessions:
         if producer_id is None:
             producer_id, epoch = self._directory.new_producer_id(), epoch_now()
         else:
-            epoch = await self._claims.epoch(producer_id)
+            epoch = await self._claims.epoch(producer_id, subject)
+        former = self._publisher(producer_id)
         try:
-            session = self._sfu.publish(offer, producer_id, take_over=True)
+            session = self._sfu.publish(offer, producer_id, take_over=True, succeeds=former is not None)
         except LocalError as exc:
             raise self._refused(producer_id, exc) from exc
         session_id, client = self._admit(producer_id, session, subject)
         assert session.producer is not None
-        session.on_connect.append(partial(self._published, client, epoch))
+        session.on_connect.append(partial(self._published, client, epoch, former))
         session.on_close.append(partial(self._publisher_gone, session_id, client))
         return SessionAnswer(session_id, producer_id, session.answer, client.etag)
 
@@ -148,8 +152,11 @@ class Sessions:
             return ProducerTaken("This producer id is live: publish under another one.")
         return SwarmFull(f"This node takes no more publishers: {exc}.")
 
-    def _published(self, client: _Client, epoch: int) -> None:
-        """The publisher is connected: from now on the stream is to be had, unless it came from elsewhere meanwhile."""
+    def _published(self, client: _Client, epoch: int, former: _Client | None) -> None:
+        """The publisher is connected: from now on the stream is to be had, unless it came from elsewhere meanwhile.
+
+        Its `former` session, of the same subject, ends without the stream.
+        """
         producer_id = client.producer_id
         try:
             self._relaying.check_free(producer_id, epoch)
@@ -159,6 +166,9 @@ class Sessions:
             client.session.close(str(exc))
             return
         client.published = True
+        if former is not None:
+            former.published = False
+            former.session.close("its publisher came back")
         announcement = Announcement(
             producer_id=producer_id,
             epoch=epoch,
@@ -167,6 +177,15 @@ class Sessions:
             url=self._me.url,
         )
         self._scope.spawn(self._directory.announce(announcement), "announce")
+
+    def _publisher(self, producer_id: UUID) -> _Client | None:
+        """Who owns a producer here, and is connected."""
+        clients = (client for client in self._clients.values() if client.producer_id == producer_id)
+        return next((client for client in clients if client.published), None)
+
+    def _subject_of(self, producer_id: UUID) -> str:
+        client = self._publisher(producer_id)
+        return client.subject if client else ""
 
     def _publisher_gone(self, session_id: str, client: _Client, reason: str) -> None:
         self._clients.pop(session_id, None)

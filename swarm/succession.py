@@ -34,7 +34,9 @@ class Succession:
             )
             self._upstream.taken_over(producer, now)
         elif carriage.owned:
-            carriage.epoch = max(carriage.epoch, epoch)
+            if epoch > carriage.epoch:
+                carriage.epoch = epoch
+                self._downstream.tell_lineage(carriage)
         elif carriage.fed and epoch <= carriage.epoch:
             raise LocalError("this node relays that producer: it is live elsewhere")
         else:

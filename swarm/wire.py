@@ -18,6 +18,8 @@ from swarm.messages import (
     Accepted,
     Backup,
     Backups,
+    Claim,
+    Claimed,
     Consume,
     Delegated,
     Ended,
@@ -49,6 +51,7 @@ from swarm.messages import (
 
 VERSION = 1
 PROOF_BYTES = 32
+CLAIMANT_BYTES = 32
 
 _count_max = 0xFFFFFFFF
 _rank_max = 0xFFFF
@@ -355,5 +358,7 @@ _SCHEMA: dict[str, tuple[Callable[..., Any], dict[str, _Field]]] = {
     Offer.type: (Offer, {"record": _Field(_record)} | _ROOM),
     Renew.type: (Renew, _PRODUCER),
     Renewed.type: (Renewed, {"capability": _Field(_bytes(1, limits.capability_bytes_max))}),
+    Claim.type: (Claim, _PRODUCER | {"claimant": _Field(_bytes(CLAIMANT_BYTES, CLAIMANT_BYTES))}),
+    Claimed.type: (Claimed, {"granted": _Field(_flag)}),
     Error.type: (Error, {"code": _Field(_code, str), "about": _Field(_code, optional=True)}),
 }

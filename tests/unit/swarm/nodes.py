@@ -42,9 +42,11 @@ async def until_known(node: Node, producer_id: UUID) -> Lease:
     return lease
 
 
-async def offer_published(client: RawClient, node: Node, producer_id: UUID | None = None) -> SessionAnswer:
+async def offer_published(
+    client: RawClient, node: Node, producer_id: UUID | None = None, subject: str = ""
+) -> SessionAnswer:
     """A WHIP session whose client does not connect yet."""
-    answered = await node.publish_offer(client.offer("sendonly"), producer_id)
+    answered = await node.publish_offer(client.offer("sendonly"), producer_id, subject)
     assert isinstance(answered, SessionAnswer)
     return answered
 

@@ -17,6 +17,8 @@ from swarm.messages import (
     Accepted,
     Backup,
     Backups,
+    Claim,
+    Claimed,
     Consume,
     Delegated,
     Ended,
@@ -82,6 +84,8 @@ EVERY_MESSAGE: list[Message] = [
     Offer(b"record", 4, 75, 90),
     Renew(P),
     Renewed(b"leave"),
+    Claim(P, b"\7" * 32),
+    Claimed(True),
     Error(ErrorCode.UNKNOWN_TYPE, "dance"),
 ]
 
