@@ -11,6 +11,7 @@ import pytest
 
 from tests.sim.dht_loop import QuickLoop
 from tests.sim.dht_world import SECRET, World
+from tests.sim.sim_dht import percentile
 
 SEED = int(os.environ.get("SIM_SEED", "7400"))
 NODES = int(os.environ.get("SIM_NODES", "600"))
@@ -49,13 +50,38 @@ def test_hundreds_of_nodes_join_at_once_without_a_storm_and_find_everything() ->
     play(story)
 
 
+def test_in_a_hundred_nodes_all_that_is_announced_is_found_in_good_time_though_many_die() -> None:
+    """Milliseconds of virtual time, the same on every machine."""
+
+    async def story(world: World) -> None:
+        await world.grow(100)
+        await world.announce_some(40)
+        await asyncio.sleep(20)
+        for loss, dead, bounds in (
+            (0.0, 0.0, (85, 155, 170)),
+            (0.05, 0.0, (85, 160, 180)),
+            (0.0, 0.5, (85, 310, 500)),
+        ):
+            world.net.loss = loss
+            world.kill(dead)
+            reads = await world.read(500)
+            assert reads.found == reads.held, reads.misses
+            for share, bound in zip((0.5, 0.95, 0.99), bounds, strict=True):
+                assert percentile(reads.milliseconds, share) <= bound, (loss, dead, share)
+        living = [producer for producer, owner in world.announced.items() if owner not in world.dead]
+        seconds = [await world.announce(producer, world.announced[producer]) for producer in living]
+        assert percentile(seconds, 0.5) <= 0.9
+
+    play(story)
+
+
 def test_in_an_open_swarm_a_third_of_the_nodes_lie_and_what_the_others_announce_is_found() -> None:
     async def story(world: World) -> None:
         await world.grow(60)
         await world.announce_some(20)
         world.turn(0.3)
         await asyncio.sleep(40)
-        reads = await world.read(200)
+        reads = await world.read(500)
         assert reads.found >= 198
         assert sum(node.stats()["requests_unproved"] for node in world.nodes.values()) > 0
 
@@ -126,7 +152,7 @@ def test_a_swarm_cut_in_two_finds_together_again() -> None:
         world.net.cut([])
         await asyncio.sleep(200)
         await world.announce_some(20)
-        reads = await world.read(200)
+        reads = await world.read(500)
         assert reads.found == 200
 
     play(story)
