@@ -592,6 +592,12 @@ tried_nodes_max = 1 + delegations_max * delegated_candidates_max
 capability_seconds = 600.0
 """Life of a capability: renewed at half of it, a relay outlives five minutes without its owner."""
 
+capability_soon_seconds = 2.0
+"""Within which a relay asks a new owner for its leave: a thousand relays are then 500 datagrams a second there."""
+
+capability_retry_seconds = 10.0
+"""Until a relay whose question for a capability was not answered puts it again."""
+
 capability_bytes_max = 256
 """An owner's leave for one node to consume one producer: two keys' worth of bytes, ids and times, 200 bytes."""
 
@@ -806,7 +812,7 @@ rounds_with_children_max = 2
 owner_absent_seconds_max = 30.0
 """An orphan without an owner waits this long for the publisher to come back: an encoder restarts in ten."""
 
-owner_lookup_seconds = 1.0
+owner_lookup_seconds = 0.8
 """Between two lookups of an orphan, at most: so much later than its publisher the stream goes on."""
 
 owner_doubt_seconds = 5.0

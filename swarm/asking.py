@@ -23,7 +23,7 @@ class Searcher(Protocol):
         """A carrier has a place; it is no longer among those that are asked."""
 
     def exhausted(self, pull: Pull, now: float) -> None:
-        """Nobody is asked, and nobody is left to ask."""
+        """Nobody is asked, and nobody is left to ask; in a failover some who are slow may still answer."""
 
     def delegated_too_often(self, pull: Pull, now: float) -> None:
         """The request was sent on as often as it may be."""
@@ -69,7 +69,8 @@ class Asking:
                 excluded.add(carriage.parent)
         while pull.may_ask() and (target := pull.next_target(excluded)) is not None:
             self._reach(pull, pull.asks[target.node], now)
-        if not pull.asks and not pull.looking:
+        waiting = pull.asks if pull.purpose is not Purpose.FAILOVER else [a for a in pull.asks.values() if not a.slow]
+        if not waiting and not pull.looking:
             self._searcher.exhausted(pull, now)
 
     # --- inputs ---
@@ -144,6 +145,9 @@ class Asking:
         if pull is not None:
             if answer.reason != RefusalReason.NOT_CARRIED:
                 self._no_place(pull, node)
+            if answer.reason == RefusalReason.CAPABILITY and pull.purpose is Purpose.FAILOVER and not pull.looked:
+                # So would all others: only the owner takes a node that has no leave of it.
+                self.look_up(pull, now)
             self.advance(pull, now)
 
     def lookup_expired(self, pull: Pull, now: float) -> None:

@@ -75,6 +75,7 @@ class Bonds:
             self._downstream.tell_lineage(carriage)
         self._reports.changed(now)
         state.backups_stale(carriage, now)
+        self._renew_later(carriage, now)
 
     def repeated(self, carriage: Carriage, node: NodeId, answer: Accepted, now: float) -> bool:
         """The parent says again that it feeds us, perhaps by another pipe; false when the bond cannot go on."""
@@ -82,15 +83,15 @@ class Bonds:
             self._state.counters["accepted_duplicate"] += 1
             return True
         same_source = answer.epoch == carriage.epoch
-        if not self.moved(carriage, node, answer):
+        if not self.moved(carriage, node, answer, now):
             return False
-        carriage.tracks = answer.tracks
+        carriage.tracks, carriage.capability = answer.tracks, answer.capability or carriage.capability
         self._state.do(Attach(carriage.producer, node, answer.tracks, same_source))
         if not same_source:
             self._downstream.reopen(carriage)
         return True
 
-    def moved(self, carriage: Carriage, node: NodeId, position: Accepted | Lineage) -> bool:
+    def moved(self, carriage: Carriage, node: NodeId, position: Accepted | Lineage, now: float) -> bool:
         """The parent's place in the tree, and so this node's, may be another one; false when the bond cannot go on."""
         if not self.acceptable(node, position, carriage):
             self._state.counters["lineage_impossible"] += 1
@@ -99,6 +100,7 @@ class Bonds:
         self.place(carriage, position)
         if before != (carriage.rank, carriage.lineage, carriage.epoch):
             self._downstream.tell_lineage(carriage)
+            self._renew_later(carriage, now)
         return True
 
     def place(self, carriage: Carriage, parent: Accepted | Lineage) -> None:
@@ -154,7 +156,17 @@ class Bonds:
         state.backups_stale(carriage, now)
         first_look = state.rng.uniform(1.0, 2.0) * limits.improvement_seconds
         state.deadlines.advance(("improve", carriage.producer), now + first_look)
+        self._renew_later(carriage, now)
+
+    def _renew_later(self, carriage: Carriage, now: float) -> None:
+        """The owner's leave is renewed at half its life; one of another owner, or none, soon."""
+        state, key = self._state, ("renew", carriage.producer)
+        of = state.capabilities.owner(carriage.capability, carriage.producer, state.node)
+        if of != carriage.lineage[0]:
+            state.deadlines.advance(key, now + state.rng.uniform(0.1, 1.0) * limits.capability_soon_seconds)
+        elif key not in state.deadlines:
+            state.deadlines.set(key, now + state.rng.uniform(0.4, 0.6) * limits.capability_seconds)
 
     def _forget_deadlines(self, producer: UUID) -> None:
-        for name in ("linger", "flow", "coming", "handover", "improve", "backups", "warm"):
+        for name in ("linger", "flow", "coming", "handover", "improve", "backups", "warm", "renew"):
             self._state.deadlines.clear((name, producer))

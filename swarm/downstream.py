@@ -127,7 +127,8 @@ class Downstream:
     def reopen(self, carriage: Carriage) -> None:
         """What comes in is another session of the publisher: every child gets a new pipe, and learns it with that."""
         for child in carriage.children.values():
-            self._state.do(Accept(child.node, _acceptance(carriage, child.request)))
+            leave = self._state.capabilities.issue(carriage.producer, child.node) if carriage.owned else b""
+            self._state.do(Accept(child.node, _acceptance(carriage, child.request, leave)))
 
     def _answer(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
         child = carriage.children.get(node)

@@ -55,6 +55,8 @@ class Orphans:
         if pull.epoch:
             carriage.epoch = min(carriage.epoch, pull.epoch)
         pull.owner = owner or carriage.owner or self._named_owner(carriage)
+        if pull.epoch > carriage.epoch and not pull.capability:
+            pull.queue.clear()
         if pull.owner is not None and pull.owner.node not in pull.tried:
             pull.queue.appendleft(pull.owner)
             for ask in pull.asks.values():
@@ -112,6 +114,8 @@ class Orphans:
         """Those with a link first; a node with children asks only those that hang higher than itself."""
         state = self._state
         fit = [backup for backup in carriage.backups if not carriage.children or backup.rank < carriage.rank]
+        if pull.epoch > carriage.epoch and not pull.capability:
+            fit.clear()  # Of a new owner's tree nobody takes a node that cannot show that owner's leave.
         fit.sort(key=lambda backup: (backup.node in pull.last, backup.node not in state.links))
         pull.queue.extend(backup.record.contact for backup in fit)
         self._look_later(pull, now)
@@ -122,7 +126,7 @@ class Orphans:
 
     def _look_later(self, pull: Pull, now: float) -> None:
         pause = self._state.rng.uniform(0.5, 1.0) * limits.owner_lookup_seconds
-        self._state.deadlines.set(("look", pull.producer), now + pause)
+        self._state.deadlines.advance(("look", pull.producer), now + pause)
 
     def _round_over(self, pull: Pull, now: float) -> None:
         """Nobody has a place. While the owner lives there may be one for a leaf, so children are let go in the end."""
@@ -132,10 +136,13 @@ class Orphans:
         if pull.refused_rounds and now - pull.began_at >= limits.pull_seconds_max:
             self._bonds.let_go(carriage, EndReason.LOST, now)
             return
-        if pull.refused_rounds >= limits.rounds_with_children_max and carriage.children:
+        pause = limits.failover_pause_seconds if pull.rounds == 1 else limits.owner_lookup_seconds
+        # Below an owner alone there is no other place for a node with children that hangs right below it.
+        rounds_max = limits.rounds_with_children_max if carriage.rank > 1 else 1
+        if pull.refused_rounds >= rounds_max and carriage.children:
             state.counters["subtrees_let_go"] += 1
             self._downstream.end(carriage, EndReason.LOST, now)
-        pause = limits.failover_pause_seconds if pull.rounds == 1 else limits.owner_lookup_seconds
+            pause = limits.failover_patience_seconds_min
         state.deadlines.set(("round", pull.producer), now + state.rng.uniform(0.5, 1.0) * pause)
 
     def _named_owner(self, carriage: Carriage) -> Contact | None:

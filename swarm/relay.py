@@ -49,6 +49,7 @@ from swarm.policy import Load, Measured, PlacementPolicy
 from swarm.record import Contact, NodeRecord
 from swarm.recruiting import Recruiting
 from swarm.relay_state import RelayState
+from swarm.renewing import Renewing
 from swarm.reports import Reports
 from swarm.seeking import Seeking
 from swarm.succession import Succession
@@ -91,6 +92,7 @@ class RelayTree:
         self._handover = Handover(self._state)
         self._succession = Succession(self._state, self._downstream, self._upstream)
         self._asks = Asks(self._state)
+        self._renewing = Renewing(self._state, self._asks)
         self._recruiting = Recruiting(self._state, self._delegation, self._asks)
         self._placing = Placing(self._state, self._delegation, self._recruiting)
         self._enlisting = Enlisting(self._state, self._asks, self._upstream.recruited)
@@ -260,6 +262,7 @@ class RelayTree:
         # A lease of this node for what it does not own is one it could not withdraw in time.
         elsewhere = owner if owner is not None and owner.node != self._state.node else None
         self._succession.owner_found(producer, elsewhere, epoch, now)
+        self._renewing.owner_found(producer, elsewhere)
         self._upstream.asking.owner_found(producer, elsewhere, epoch if elsewhere is not None else 0, now)
         self._queries.owner_found(producer, owner, now)
         self._seeking.owner_found(producer, owner, now)
@@ -413,6 +416,8 @@ class RelayTree:
                 self._upstream.moves.handover_due(state.carriages[producer], now)
             case ("improve", UUID() as producer):
                 self._improving.due(state.carriages[producer], now)
+            case ("renew", UUID() as producer):
+                self._renewing.due(state.carriages[producer], now)
             case ("warm", UUID() as producer):
                 self._backups.warm_up(state.carriages[producer], now)
             case ("backups", UUID() as producer):

@@ -61,7 +61,7 @@ class Upstream:
         if carriage.coming is not None:
             self._state.send(carriage.coming.node, Leave(carriage.coming.request, carriage.producer))
         carriage.parent = carriage.coming = carriage.handover = None
-        for name in ("flow", "coming", "handover", "improve", "warm"):
+        for name in ("flow", "coming", "handover", "improve", "warm", "renew"):
             self._state.deadlines.clear((name, carriage.producer))
 
     # --- what becomes of a search ---
@@ -150,7 +150,7 @@ class Upstream:
             self.moves.lineage(carriage, told)
         elif carriage is None or carriage.parent != node or carriage.request != told.request:
             self._state.counters["lineage_stale"] += 1
-        elif not self.bonds.moved(carriage, node, told):
+        elif not self.bonds.moved(carriage, node, told, now):
             self.bonds.leave_parent(carriage)
             self.orphaned(carriage, now)
 
