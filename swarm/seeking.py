@@ -287,7 +287,7 @@ class Seeking:
                     self._take(producer, seek, viewer)
                     self._settle(producer, viewer, Elsewhere((place.url,)))
         if given and seek.owner is not None and ahead(self._requests.get(producer, deque()), now):
-            self._stocks.setdefault(producer, Stock(seek.owner))
+            self._keep_stock(producer, seek.owner)
         if not seek.wishes:
             return
         if answer.retry_ms or given:
@@ -295,6 +295,13 @@ class Seeking:
             self._state.deadlines.advance(("seek", producer), now + pause)
         else:
             self._give_up(producer, seek, Full(), now)
+
+    def _keep_stock(self, producer: UUID, owner: Contact) -> None:
+        """Of the streams asked for lately: whoever asks for none any more would keep theirs for good."""
+        stock = self._stocks.pop(producer) if producer in self._stocks else Stock(owner)
+        self._stocks[producer] = stock
+        if len(self._stocks) > limits.find_producers_max:
+            del self._stocks[next(iter(self._stocks))]
 
     def _give_up(self, producer: UUID, seek: _Seek, outcome: Outcome, now: float) -> None:
         """There are no places elsewhere: as many as fit are served here, unless that was tried."""
