@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 SOURCES := cli.py foundation media dht swarm tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help demo demo-live test lint types unit e2e bench sim-dht chaos soak chromium clean
+.PHONY: fuzz help demo demo-live test lint types unit e2e bench sim sim-dht chaos soak chromium clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
