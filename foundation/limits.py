@@ -782,9 +782,6 @@ delegation_debits_max = 4096
 relay_linger_seconds = 5.0
 """A relay without consumers keeps its stream for this long: a viewer who reloads the page needs no new pull."""
 
-failovers_max = 3
-"""Parents lost in a row before a relay gives up its stream; a parent of `parent_stable_seconds` starts anew."""
-
 parent_stable_seconds = 10.0
 """A parent kept for this long was no part of a flapping chain."""
 
@@ -810,7 +807,10 @@ rounds_with_children_max = 2
 """After which an orphan that the living owner refused lets its children go, and takes any place as a leaf."""
 
 owner_absent_seconds_max = 30.0
-"""An orphan without an owner waits this long for the publisher to come back: an encoder restarts in ten."""
+"""An orphan without an owner waits this long for the publisher to come back: an encoder restarts in ten.
+
+So long, too, it tries parents of which none stays for `parent_stable_seconds`.
+"""
 
 owner_lookup_seconds = 0.8
 """Between two lookups of an orphan, at most: so much later than its publisher the stream goes on."""

@@ -78,6 +78,8 @@ class Carriage:
     flowing: bool = False
     """Whether anything came from this parent."""
     failovers: int = 0
+    """Parents lost in a row, none of which stayed for a while, since `unstable_since`."""
+    unstable_since: float = 0.0
     lost: tuple[NodeId, ...] = ()
     """Parents lost in a row, the last one first."""
     coming: Coming | None = None

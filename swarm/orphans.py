@@ -35,12 +35,14 @@ class Orphans:
         state.counters["parents_lost"] += 1
         if now - carriage.attached_at >= limits.parent_stable_seconds:
             carriage.failovers, carriage.lost = 0, ()
+        if not carriage.failovers:
+            carriage.unstable_since = now
         carriage.failovers += 1
         if lost is not None:
             carriage.lost = (lost, *carriage.lost)[: limits.lost_parents_remembered_max]
         if not state.wanted(carriage):
             self._bonds.let_go(carriage, EndReason.IDLE, now)
-        elif carriage.failovers > limits.failovers_max:
+        elif now - carriage.unstable_since >= limits.owner_absent_seconds_max:
             state.counters["failovers_exceeded"] += 1
             self._bonds.let_go(carriage, EndReason.LOST, now)
         else:
