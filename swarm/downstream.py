@@ -3,6 +3,7 @@
 from foundation import limits
 from foundation.identity import NodeId
 from swarm.actions import Accept, StopPipe
+from swarm.askers import Askers
 from swarm.carriage import Carriage, Child
 from swarm.delegation import Delegation
 from swarm.messages import (
@@ -32,12 +33,16 @@ class Downstream:
         self._state = state
         self._delegation = delegation
         self._reports = reports
+        self._askers = Askers(limits.consumes_per_second, limits.consumes_burst)
 
     def consume(self, node: NodeId, asked: Consume, now: float) -> None:
         """A node asks to be fed."""
         carriage = self._state.carriages.get(asked.producer)
         pull = self._state.pulls.get(asked.producer)
-        if carriage is not None and carriage.fed:
+        if not self._askers.may_ask(node, now):
+            self._state.counters["consumes_flooded"] += 1
+            self._refuse(node, asked, RefusalReason.BUSY)
+        elif carriage is not None and carriage.fed:
             self._answer(carriage, node, asked, now)
         elif pull is None:
             self._refuse(node, asked, RefusalReason.NOT_CARRIED)

@@ -179,7 +179,8 @@ class Core:
         self, number: int, request: int, rank: int = 0, above: tuple[int, ...] = (), ssrc: int = 1000
     ) -> Accepted:
         """The answer of a carrier below the carriers `above`."""
-        answer = Accepted(request, P, rank, (*(node(n) for n in above), node(number)), tracks(ssrc))
+        lineage = (*(node(n) for n in above), node(number))
+        answer = Accepted(request, P, rank, lineage, tracks(ssrc), capability=leave(lineage[0], self.me))
         self.receive(number, answer)
         return answer
 
