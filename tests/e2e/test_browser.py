@@ -1,6 +1,8 @@
 """Chromium publishes its (fake) camera by one node's page; another Chromium page watches by another node's."""
 
+import asyncio
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -96,6 +98,32 @@ async def test_bandwidth_feedback_lets_a_page_publish_at_full_resolution() -> No
         await until(publisher, "frameHeight", 720)
         stats = await until(publisher, "bitrate", 500_000)
         assert (stats["frameWidth"], stats["frameHeight"]) == (1280, 720)
+        assert complaints == []
+
+
+@pytest.mark.timeout(180)
+async def test_a_page_goes_elsewhere_when_its_node_leaves() -> None:
+    complaints: list[str] = []
+    async with (
+        node() as first,
+        node("--join", first.authority, "--drain-seconds", "600") as second,
+        chromium() as browser,
+    ):
+        publisher = await opened(browser, f"{first.url}/publish?codec=VP8&source=camera&resolution=360", complaints)
+        await publisher.click("#start")
+        await publisher.wait_for_selector('body[data-state="live"]', timeout=LIVE_MS_MAX)
+        producer = await publisher.text_content("#producer-id")
+        viewer = await opened(browser, f"{second.url}/watch/{producer}", complaints)
+        await viewer.wait_for_selector('body[data-state="playing"]', timeout=LIVE_MS_MAX)
+        await until(viewer, "framesDecoded", 30)
+        assert await viewer.text_content("#served-by") == second.authority
+        second.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            assert await second.process.wait() == 0
+        assert await viewer.text_content("#served-by") == first.authority
+        assert await viewer.evaluate("document.body.dataset.state") == "playing"
+        before = await until(viewer, "framesDecoded", 1)
+        await until(viewer, "framesDecoded", before["framesDecoded"] + 30)
         assert complaints == []
 
 

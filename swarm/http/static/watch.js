@@ -2,12 +2,14 @@
 // Tests read `document.body.dataset.state` (connecting, playing, waiting, failed) and `window.swarmdStats`.
 
 import { bitrate, byId, copyOnClick, setText } from "/static/dom.js";
+import { listen } from "/static/events.js";
 import { CONFIGURATION, Rates, Refused, endSession, offer, reports, whenLost } from "/static/webrtc.js";
 
 const RETRY_SECONDS_MIN = 1;
 const RETRY_SECONDS_MAX = 10;
 const SILENCE_MILLISECONDS = 3000;
 const SET_UP_MILLISECONDS = 15_000;
+const MOVE_MILLISECONDS = 5000;
 const STATES = {
   connecting: ["Connecting…", "warn"],
   playing: ["Playing", "good"],
@@ -58,12 +60,63 @@ async function connect() {
       endSession(session);
       return;
     }
-    viewer.session = session;
-    setText(byId("served-by"), new URL(session.url).host);
-    whenLost(connection, () => outdated() || again("The stream was interrupted", null));
+    begun(session, connection, run);
   } catch (error) {
     if (!outdated()) refused(error);
   }
+}
+
+function begun(session, connection, run) {
+  const outdated = () => run !== viewer.run;
+  viewer.session = session;
+  setText(byId("served-by"), new URL(session.url).host);
+  whenLost(connection, () => outdated() || again("The stream was interrupted", null));
+  listen(session, (url) => outdated() || move(url), viewer.abort.signal);
+}
+
+/** Goes on where the node says, because it is about to leave: the new picture is there before the old one goes. */
+async function move(url) {
+  if (viewer.moving) return;
+  const run = viewer.run;
+  const connection = new RTCPeerConnection(CONFIGURATION);
+  const abort = new AbortController();
+  const media = new MediaStream();
+  viewer.moving = true;
+  connection.addEventListener("track", ({ track }) => media.addTrack(track));
+  connection.addTransceiver("video", { direction: "recvonly" });
+  connection.addTransceiver("audio", { direction: "recvonly" });
+  try {
+    const session = await offer(connection, url ?? `/whep/${producerId}`, AbortSignal.any([abort.signal, viewer.abort.signal]));
+    const shown = await shows(media);
+    if (run !== viewer.run || !shown) {
+      endSession(session);
+      connection.close();
+      return;
+    }
+    const former = { ...viewer };
+    Object.assign(viewer, { run: run + 1, connection, abort, rates: new Rates(), heard: null });
+    video.srcObject = media;
+    begun(session, connection, viewer.run);
+    former.abort.abort();
+    endSession(former.session);
+    former.connection.close();
+  } catch {
+    connection.close(); // It stays where it is for as long as that lasts, and then tries anew.
+  } finally {
+    viewer.moving = false;
+  }
+}
+
+/** Whether pictures, or sound without any, come within a few seconds. */
+async function shows(media) {
+  const screen = document.createElement("video");
+  Object.assign(screen, { muted: true, playsInline: true, srcObject: media });
+  const started = new Promise((resolve) => screen.addEventListener("loadeddata", () => resolve(true), { once: true }));
+  const late = new Promise((resolve) => setTimeout(() => resolve(false), MOVE_MILLISECONDS));
+  screen.play().catch(() => {});
+  const shown = await Promise.race([started, late]);
+  screen.srcObject = null;
+  return shown;
 }
 
 function refused(error) {

@@ -1,5 +1,6 @@
 // WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) for browsers: one offer, one answer, one session to end.
 
+import { eventsUrl } from "/static/events.js";
 import { authorization } from "/static/token.js";
 
 export const CONFIGURATION = { bundlePolicy: "max-bundle", iceServers: [] };
@@ -39,6 +40,7 @@ export async function offer(connection, endpoint, signal) {
   const session = {
     url: new URL(location ?? "", response.url).href,
     producerId: response.headers.get("Swarm-Producer-Id"),
+    events: eventsUrl(response.headers.get("Link"), response.url),
   };
   try {
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
