@@ -43,6 +43,8 @@ class _Growth:
 
     waiting: dict[NodeId, tuple[int, float]] = field(default_factory=dict)
     placed: deque[tuple[float, int]] = field(default_factory=deque)
+    placed_lately: int = 0
+    """Within the last second."""
     under_way: int = 0
     in_vain: int = 0
     barren_until: float = -math.inf
@@ -84,6 +86,7 @@ class Recruiting:
         growth = self._growth(carriage.producer)
         if count:
             growth.placed.append((now, count))
+            growth.placed_lately += count
         growth.waiting.pop(asker, None)
         if missing:
             growth.waiting[asker] = missing, now
@@ -150,10 +153,9 @@ class Recruiting:
 
     def _missing(self, carriage: Carriage, growth: _Growth, now: float) -> float:
         while growth.placed and growth.placed[0][0] <= now - 1.0:
-            growth.placed.popleft()
+            growth.placed_lately -= growth.placed.popleft()[1]
         for node in [node for node, (_, at) in growth.waiting.items() if at <= now - 1.0]:
             del growth.waiting[node]
-        per_second = sum(count for _, count in growth.placed)
         waiting = sum(count for count, _ in growth.waiting.values())
         pool = self._delegation.pool(carriage.producer)
         for asker, (_, until) in list(growth.begun.items()):
@@ -162,7 +164,7 @@ class Recruiting:
                 del growth.begun[asker]
         begun = sum(room for room, _ in growth.begun.values())
         own = max(0, self._state.soft_room() - self._delegation.promised)
-        return waiting + per_second * limits.demand_seconds - pool.soft_room - begun - own
+        return waiting + growth.placed_lately * limits.demand_seconds - pool.soft_room - begun - own
 
     # --- who ---
 
