@@ -812,6 +812,9 @@ owner_absent_seconds_max = 30.0
 So long, too, it tries parents of which none stays for `parent_stable_seconds`.
 """
 
+cut_off_seconds = 12.0
+"""After which an orphan that reaches no owner, but carriers that are fed, lets its children go to hang below these."""
+
 owner_lookup_seconds = 0.8
 """Between two lookups of an orphan, at most: so much later than its publisher the stream goes on."""
 

@@ -145,6 +145,7 @@ class Asking:
         if pull is not None:
             if answer.reason != RefusalReason.NOT_CARRIED:
                 self._no_place(pull, node)
+            pull.fed_elsewhere = pull.fed_elsewhere or answer.reason == RefusalReason.RANK
             if answer.reason == RefusalReason.CAPABILITY and pull.purpose is Purpose.FAILOVER and not pull.looked:
                 # So would all others: only the owner takes a node that has no leave of it.
                 self.look_up(pull, now)

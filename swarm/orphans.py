@@ -9,7 +9,7 @@ from foundation.identity import NodeId
 from swarm.actions import Connect
 from swarm.asking import Asking
 from swarm.bonds import Bonds
-from swarm.carriage import Carriage
+from swarm.carriage import Carriage, KnownBackup
 from swarm.downstream import Downstream
 from swarm.messages import Accepted, EndReason, Purpose
 from swarm.pull import Pull
@@ -113,13 +113,16 @@ class Orphans:
             self._ask_backups(pull, carriage, now)
 
     def _ask_backups(self, pull: Pull, carriage: Carriage, now: float) -> None:
-        """Those with a link first; a node with children asks only those that hang higher than itself."""
+        """Those with a link first; those that hang too low for a node with children last: they tell if they are fed."""
         state = self._state
-        fit = [backup for backup in carriage.backups if not carriage.children or backup.rank < carriage.rank]
-        if pull.epoch > carriage.epoch and not pull.capability:
-            fit.clear()  # Of a new owner's tree nobody takes a node that cannot show that owner's leave.
-        fit.sort(key=lambda backup: (backup.node in pull.last, backup.node not in state.links))
-        pull.queue.extend(backup.record.contact for backup in fit)
+
+        def order(backup: KnownBackup) -> tuple[bool, bool, bool]:
+            low = bool(carriage.children) and backup.rank >= carriage.rank
+            return low, backup.node in pull.last, backup.node not in state.links
+
+        if pull.epoch <= carriage.epoch or pull.capability:
+            # Of a new owner's tree nobody takes a node that cannot show that owner's leave.
+            pull.queue.extend(backup.record.contact for backup in sorted(carriage.backups, key=order))
         self._look_later(pull, now)
         self._asking.advance(pull, now)
         if pull.queue and pull.queue[0].node not in state.links:
@@ -131,16 +134,22 @@ class Orphans:
         self._state.deadlines.advance(("look", pull.producer), now + pause)
 
     def _round_over(self, pull: Pull, now: float) -> None:
-        """Nobody has a place. While the owner lives there may be one for a leaf, so children are let go in the end."""
+        """Nobody has a place. While the stream lives there may be one for a leaf, so children are let go in the end.
+
+        It lives when the owner says so, or carriers beside are fed, while the owner cannot be reached from here alone.
+        """
         state, carriage = self._state, self._state.carriages[pull.producer]
         pull.rounds += 1
-        pull.refused_rounds = pull.refused_rounds + 1 if pull.owner_refused else 0
+        # Who hangs below another orphan says that it is fed too: so the owner gets its time to come back first.
+        cut_off = pull.fed_elsewhere and now - pull.began_at >= limits.cut_off_seconds
+        pull.refused_rounds = pull.refused_rounds + 1 if pull.owner_refused or cut_off else 0
         if pull.refused_rounds and now - pull.began_at >= limits.pull_seconds_max:
             self._bonds.let_go(carriage, EndReason.LOST, now)
             return
         pause = limits.failover_pause_seconds if pull.rounds == 1 else limits.owner_lookup_seconds
-        # Below an owner alone there is no other place for a node with children that hangs right below it.
-        rounds_max = limits.rounds_with_children_max if carriage.rank > 1 else 1
+        # An owner that has no place for a node with children right below itself: nobody else hangs high enough.
+        hopeless = carriage.rank <= 1 and pull.owner_refused
+        rounds_max = 1 if hopeless else limits.rounds_with_children_max
         if pull.refused_rounds >= rounds_max and carriage.children:
             state.counters["subtrees_let_go"] += 1
             self._downstream.end(carriage, EndReason.LOST, now)

@@ -55,11 +55,14 @@ class Pull:
     """Whether the owner was looked up in this round."""
     owner_refused: bool = False
     """Whether the owner lives and had no place, in this round."""
+    fed_elsewhere: bool = False
+    """Whether a carrier that is fed could take this node but for its children, in this round."""
     refused_rounds: int = 0
 
     def restart(self, fresh: bool) -> None:
         """Nothing is tried any more; whoever is asked now may still answer."""
-        self.fresh, self.looked, self.owner_refused = fresh, False, False
+        self.fresh, self.looked = fresh, False
+        self.owner_refused = self.fed_elsewhere = False
         self.delegations = 0
         self.tried = list(self.asks)
         self.queue.clear()

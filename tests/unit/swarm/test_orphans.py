@@ -122,13 +122,31 @@ def test_a_silent_backup_is_given_up_in_the_end(core: Core) -> None:
     assert core.one(Release)
 
 
-def test_an_orphan_with_children_asks_no_backup_that_hangs_as_deep_as_itself(core: Core) -> None:
+def test_an_orphan_with_children_asks_a_backup_as_deep_as_itself_after_those_that_may_take_it(core: Core) -> None:
+    request = core.relay()
+    named = ((2, 1), (3, 1), (4, 0), (5, 0))
+    core.receive(1, Backups(request, P, tuple(Backup(record(number).encoded, rank, 10) for number, rank in named)))
+    core.link(2, 3, 4, 5)
+    core.feed(6)
+    core.unlink(1)
+    assert _consumes(core).keys() == {node(4), node(5)}
+
+
+def test_children_are_let_go_in_the_end_when_carriers_beside_are_fed_and_the_owner_cannot_be_reached() -> None:
+    core = Core()
     _relay_with_backups(core, 2, rank=1)
     core.feed(3)
     core.unlink(1)
-    done = core.actions()
-    assert Lookup(P, fresh=True) in done
-    assert messages(done) == []
+    began = core.now
+    while core.tree.load.children:
+        for to, message in core.sent():
+            if to == node(2) and isinstance(message, Consume):
+                core.receive(2, Refused(message.request, P, RefusalReason.RANK))
+        core.owned_by(None)
+        core.tree.link_failed(node(1), core.now)
+        core.receive(3, Report(1, P, 1, 1, spare=1, size=1))
+        core.advance(0.1)
+    assert limits.cut_off_seconds <= core.now - began < limits.owner_absent_seconds_max / 2
 
 
 def test_the_owner_is_asked_when_no_backup_has_a_place(core: Core) -> None:
