@@ -38,6 +38,10 @@ REHOMED = May(10.0)
 """Another parent feeds their relay, from the first frame that it misses. The bound is for a machine at its limit: on an
 idle one it is 0.4 s."""
 
+CUT_OFF = May(25.0, frames_missing=True)
+"""Their relay has relays below it, and cannot reach the owner though others can: after `cut_off_seconds` it lets those
+below it go, and hangs below one of the others. Until then it cannot tell this from an owner that comes back."""
+
 GONE = May(float("inf"), frames_missing=True, lost=True)
 
 
@@ -94,6 +98,7 @@ async def partition(stage: Stage, one: str, other: str, kind: str, seconds: floa
     await asyncio.sleep(seconds)
     stage.wire.mend()
     below = {other, *_TREE[other]} if other in _TREE[one] else set()
+    may = CUT_OFF if one == "owner" and _TREE[other] else REHOMED
     arrow = {"both": "<-x->", "there": "-x->", "back": "<-x-"}[kind]
     return Fault(f"{one} {arrow} {other} {seconds:.1f} s", dict.fromkeys(below, REHOMED))
 

@@ -210,7 +210,9 @@ async def soak(seconds: float, seed: int) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swarmd-soak-")))
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        run = Soak(stack, http, directory, seed)
+        # Questions that take turns on connections of the crowd's would keep all of them open.
+        asking = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        run = Soak(stack, await stack.enter_async_context(asking), directory, seed)
         for number in range(NODES):
             await run.start(f"node-{number}")
         for subject, sample in (await run.sample()).items():
