@@ -139,8 +139,12 @@ class Sessions:
         self._relaying.undrain()
 
     async def close(self) -> None:
-        """Ends every session, and withdraws what is announced, as far as that goes in a moment."""
+        """Ends every session, and withdraws what is announced, as far as that goes in a moment.
+
+        Publishers lose their node, and not their streams: whoever watches those elsewhere waits for them to come back.
+        """
         self._draining = False
+        self._relaying.drain()
         for client in tuple(self._clients.values()):
             client.session.close("this node is shutting down")
         await self._scope.finish(limits.withdraw_seconds_max)

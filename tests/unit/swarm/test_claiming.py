@@ -100,3 +100,17 @@ async def test_a_dead_owner_is_known_to_be_dead_in_a_moment() -> None:
             5
         ):  # Its links would be given up after 15 s, a dial would take 2 s for each address.
             await offer_published(second, other, producer)
+
+
+async def test_viewers_wait_for_a_publisher_whose_node_was_ended() -> None:
+    owner = Node(config())
+    await owner.start()
+    async with Node(config(owner)) as relay, publishing(owner, uuid4()) as (producer, _), raw_client() as second:
+        await until_known(relay, producer)
+        async with viewing(relay, producer) as viewer:
+            await owner.close()
+            await until(lambda: relay._relaying.owner_lost(producer))
+            answered = await offer_published(second, relay, producer)
+            await second.connect(answered.answer)
+            await assert_flows(second, viewer)
+            assert not viewer.gone.is_set()
