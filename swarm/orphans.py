@@ -143,7 +143,7 @@ class Orphans:
         # Who hangs below another orphan says that it is fed too: so the owner gets its time to come back first.
         cut_off = pull.fed_elsewhere and now - pull.began_at >= limits.cut_off_seconds
         pull.refused_rounds = pull.refused_rounds + 1 if pull.owner_refused or cut_off else 0
-        if pull.refused_rounds and now - pull.began_at >= limits.pull_seconds_max:
+        if pull.owner_refused and now - pull.began_at >= limits.pull_seconds_max:
             self._bonds.let_go(carriage, EndReason.LOST, now)
             return
         pause = limits.failover_pause_seconds if pull.rounds == 1 else limits.owner_lookup_seconds

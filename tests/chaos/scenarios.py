@@ -100,7 +100,7 @@ async def partition(stage: Stage, one: str, other: str, kind: str, seconds: floa
     below = {other, *_TREE[other]} if other in _TREE[one] else set()
     may = CUT_OFF if one == "owner" and _TREE[other] else REHOMED
     arrow = {"both": "<-x->", "there": "-x->", "back": "<-x-"}[kind]
-    return Fault(f"{one} {arrow} {other} {seconds:.1f} s", dict.fromkeys(below, REHOMED))
+    return Fault(f"{one} {arrow} {other} {seconds:.1f} s", dict.fromkeys(below, may))
 
 
 async def clock(stage: Stage, name: str, by: float, seconds: float) -> Fault:

@@ -147,6 +147,11 @@ def test_children_are_let_go_in_the_end_when_carriers_beside_are_fed_and_the_own
         core.receive(3, Report(1, P, 1, 1, spare=1, size=1))
         core.advance(0.1)
     assert limits.cut_off_seconds <= core.now - began < limits.owner_absent_seconds_max / 2
+    assert core.tree.carriage(P) is not None
+    asked = [message for to, message in core.sent() if to == node(2) and isinstance(message, Consume)]
+    assert asked[-1].rank_below is None
+    core.accepted_by(2, asked[-1].request, rank=1, above=(1,))
+    assert core.one(Attach).parent == node(2)
 
 
 def test_the_owner_is_asked_when_no_backup_has_a_place(core: Core) -> None:
