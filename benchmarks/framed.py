@@ -95,6 +95,13 @@ class FramedViewer(NumberedViewer):
         times = [begin, *sorted(at for at in self.completed.values() if begin <= at <= end), end]
         return max(after - before for before, after in itertools.pairwise(times))
 
+    def delay(self, begin: float, end: float) -> float:
+        """The longest that a frame which became whole then was on its way, in seconds: without what its publisher was
+        late by itself."""
+        frames = [frame for frame, at in self.completed.items() if begin <= at <= end]
+        numbers = (frame * PACKETS_PER_FRAME + index for frame in frames for index in range(PACKETS_PER_FRAME))
+        return max((self.received.latencies[number] for number in numbers), default=float("inf"))
+
     def first_after(self, frame: int) -> float | None:
         """When the first frame from this number on was whole."""
         times = [at for number, at in self.completed.items() if number >= frame]

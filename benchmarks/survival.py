@@ -39,6 +39,8 @@ class Seen:
 
     gaps: list[float] = field(default_factory=list)
     """Of each viewer."""
+    delays: list[float] = field(default_factory=list)
+    """The longest of each viewer."""
     gaps_before: list[float] = field(default_factory=list)
     """Of each viewer in the time before, when nothing happened: what the machine does by itself."""
     frames_missing: int = 0
@@ -55,6 +57,7 @@ def _look(viewers: list[FramedViewer], alive: list[bool], begin: float, end: flo
     since = begin - BEFORE_SECONDS if whole_before else begin
     return Seen(
         gaps=[viewer.gap(begin, end) for viewer in viewers],
+        delays=[viewer.delay(begin, end) for viewer in viewers],
         gaps_before=[viewer.gap(since, begin) for viewer in viewers] if whole_before else [],
         frames_missing=sum(len(viewer.missing(since)) for viewer in viewers),
         packets_twice=sum(viewer.received.duplicates for viewer in viewers),
@@ -167,6 +170,7 @@ async def measure(scene: str, repeat: int, viewers: int) -> dict[str, Any]:
     """
     seen = [await SCENES[scene](viewers if scene != "joining" else 4, turn) for turn in range(repeat)]
     gaps = [1000 * gap for each in seen for gap in each.gaps]
+    delays = [1000 * delay for each in seen for delay in each.delays]
     before = [1000 * gap for each in seen for gap in each.gaps_before]
     seconds = [each.seconds for each in seen]
     return {
@@ -176,6 +180,8 @@ async def measure(scene: str, repeat: int, viewers: int) -> dict[str, Any]:
         "gap_p50_ms": round(percentile(gaps, 50), 1),
         "gap_p99_ms": round(percentile(gaps, 99), 1),
         "gap_max_ms": round(max(gaps, default=float("nan")), 1),
+        "delay_p50_ms": round(percentile(delays, 50), 1),
+        "delay_p99_ms": round(percentile(delays, 99), 1),
         "gap_before_p50_ms": round(percentile(before, 50), 1),
         "gap_before_p99_ms": round(percentile(before, 99), 1),
         "frames_missing": sum(each.frames_missing for each in seen),
