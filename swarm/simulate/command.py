@@ -15,7 +15,7 @@ from swarm.simulate.view import bar, notes, result_view, rows_view, scenarios_vi
 Print = Callable[..., None]
 """A value, whether as JSON, a view of it, and the view's arguments."""
 
-_DRAWN_NODES_MAX = 500
+_DRAWN_NODES_MAX = 1000
 
 
 def run_scenario(

@@ -9,9 +9,12 @@ from swarm.simulate.world import World
 
 _COLOURS = ("#3b82c4", "#d9822b", "#3f9d5a", "#b0569a", "#8a7f2c", "#c44e4e")
 _ROW = 110
-_COLUMN = 46
+_COLUMN_MIN, _COLUMN_MAX = 7.0, 46.0
+_WIDTH = 7000
+"""A tree that would be wider is drawn closer."""
+
 _MARGIN = 60
-_RADIUS_MIN, _RADIUS_MAX = 7.0, 20.0
+_RADIUS_MIN, _RADIUS_MAX = 4.0, 20.0
 
 _STYLE = """
   svg { background: #ffffff; font: 12px system-ui, sans-serif }
@@ -32,14 +35,17 @@ def draw(world: World, producer: UUID) -> str:
     width = _lay_out(world, root, 0, 0.0, places) if root is not None else 0.0
     depth = max((row for _, row in places.values()), default=0)
     most = max((feed.viewers for feed in feeds), default=0)
-    size = (int(2 * _MARGIN + max(width, 8) * _COLUMN), 2 * _MARGIN + depth * _ROW + 50)
+    column = min(_COLUMN_MAX, max(_COLUMN_MIN, _WIDTH / max(width, 8)))
+    size = (int(2 * _MARGIN + max(width, 8) * column), 2 * _MARGIN + depth * _ROW + 50)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img" '
         f'aria-label="relay tree">\n<style>{_STYLE}</style>'
     ]
+    places = {key: (x * column, row) for key, (x, row) in places.items()}
     shown = [feed for feed in feeds if id(feed) in places]
     parts += [_pipe(world, feed, places) for feed in shown if feed.source is not None]
-    parts += [_carrier(world, feed, places[id(feed)], most) for feed in shown]
+    largest = max(_RADIUS_MIN, min(_RADIUS_MAX, 0.47 * column))
+    parts += [_carrier(world, feed, places[id(feed)], most, largest) for feed in shown]
     parts += _rows(depth)
     parts += _legend(world, feeds, size[1])
     return "\n".join([*parts, "</svg>\n"])
@@ -60,7 +66,7 @@ def _lay_out(world: World, feed: Feed, row: int, left: float, places: dict[int, 
 
 
 def _at(place: tuple[float, int]) -> tuple[float, float]:
-    return _MARGIN + place[0] * _COLUMN, _MARGIN + place[1] * _ROW
+    return _MARGIN + place[0], _MARGIN + place[1] * _ROW
 
 
 def _pipe(world: World, feed: Feed, places: dict[int, tuple[float, int]]) -> str:
@@ -74,9 +80,10 @@ def _pipe(world: World, feed: Feed, places: dict[int, tuple[float, int]]) -> str
     )
 
 
-def _carrier(world: World, feed: Feed, place: tuple[float, int], most: int) -> str:
+def _carrier(world: World, feed: Feed, place: tuple[float, int], most: int, largest: float) -> str:
     host, (x, y) = world.hosts[feed.node], _at(place)
-    radius = _RADIUS_MIN + (_RADIUS_MAX - _RADIUS_MIN) * math.sqrt(feed.viewers / most if most else 0)
+    smallest = min(_RADIUS_MIN, largest)
+    radius = smallest + (largest - smallest) * math.sqrt(feed.viewers / most if most else 0)
     title = f"{host.name}, {world.geography.names[host.region]}: {feed.viewers} viewers, {len(feed.takers)} relays"
     count = f'<text class="count" x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{feed.viewers}</text>'
     owner = ' class="owner"' if feed.origin else ""
