@@ -121,7 +121,8 @@ link_doubt_check_seconds = 0.05
 """Between checks of a link in doubt: three fit the time a parent has."""
 
 link_parent_doubt_seconds = 0.15
-"""For a parent in doubt to answer, and a round trip: with `link_gap_seconds_min` 250 ms, so that one stopped for 100 ms is no dead one."""
+"""For a parent in doubt to answer, and a round trip: with `link_gap_seconds_min` 250 ms, so that one which was stopped
+for 100 ms is no dead one."""
 
 link_child_doubt_seconds = 1.0
 """For a child in doubt, or a backup: nobody's picture stands still meanwhile, and machines do stop for that long."""
