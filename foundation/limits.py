@@ -275,6 +275,9 @@ pipe_resume_seconds = 0.1
 pipe_lead_seconds = 0.005
 """Before a pipe's first packet from the cache: the message that announces its SSRC goes out first."""
 
+pipe_overlap_seconds_max = 0.25
+"""For a pipe to come level with the link that it replaces: the 0.1 s of what is kept, 0.1 s of jitter, some frames."""
+
 pipe_run_up_packets = 32
 """Sent before a pipe's first packet where that is as close to a roll-over: at 30 % loss one in 10^16 loses them all."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from uuid import UUID
 
 from foundation import limits
+from media.overlap import Overlap
 from media.parameters import TrackParameters
 
 First = Callable[[], None]
@@ -21,10 +22,19 @@ class Arrivals:
         """Whether packets of unknown SSRCs are kept for a moment: on links, whose ends trust each other that far."""
         self._awaited: dict[int | str, tuple[UUID, First]] = {}
         """By SSRC, and by MID: SSRCs may change before the first packet."""
+        self._overlaps: dict[UUID, Overlap] = {}
         self._early: deque[tuple[float, int, bytes]] = deque(maxlen=limits.early_packets_max)
 
-    def expect(self, producer: UUID, tracks: Iterable[TrackParameters], first: First) -> None:
-        """Calls `first` once, before the first packet of any of these tracks is sorted."""
+    def expect(
+        self, producer: UUID, tracks: Iterable[TrackParameters], first: First, overlap: Overlap | None = None
+    ) -> None:
+        """Calls `first` once, before the first packet of any of these tracks is sorted.
+
+        With an `overlap`, whoever sorts packets passes them to that until the pipe is level, and calls `came` then.
+        """
+        self._overlaps.pop(producer, None)
+        if overlap is not None:
+            self._overlaps[producer] = overlap
         for track in tracks:
             self._awaited[track.mid] = producer, first
             if track.ssrc is not None:
@@ -33,6 +43,12 @@ class Arrivals:
     def give_up(self, producer: UUID) -> None:
         """Nothing of it is expected any more."""
         self._awaited = {name: item for name, item in self._awaited.items() if item[0] != producer}
+        self._overlaps.pop(producer, None)
+
+    def overlap(self, ssrc: int) -> Overlap | None:
+        """What a packet of this unbound SSRC is to be passed to, while another link feeds its producer."""
+        item = self._awaited.get(ssrc)
+        return None if item is None else self._overlaps.get(item[0])
 
     def came(self, name: int | str) -> None:
         """A packet of an unbound SSRC, or the description of a MID, is here."""

@@ -15,6 +15,8 @@ class Counters:
     """A bound SSRC with a payload type that was not agreed: RTX, RED, comfort noise."""
     rtp_refused: int = 0
     """Duplicates, packets much too late, and the first one after a jump of the sequence numbers."""
+    rtp_repeated: int = 0
+    """What a new parent sent of a stream while the old one still fed it, and had brought that packet before."""
     packets_forwarded: int = 0
     bytes_forwarded: int = 0
     """RTP, without SRTP's tag and the headers below."""

@@ -100,8 +100,9 @@ class PipeTransport:
     ) -> None:
         """Takes from the peer, from its first packet on, what another link brought until now; its consumers stay.
 
-        `same_source`: it is the same session of the same publisher, whose numbers run on; viewers then see no seam.
-        `on_flowing` is called with the first packet: from then on the other link's are dropped. Raises `LocalError`
+        `same_source`: it is the same session of the same publisher, whose numbers run on; viewers then see no seam, as
+        both links feed it until this one has come level with the other. `on_flowing` is called with the first packet,
+        or once it is level: from then on the other link's are dropped. Raises `LocalError`
         when the tracks cannot be mapped.
         """
         self.rtp.adopt(producer, tracks, same_source, on_flowing)

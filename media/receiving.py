@@ -76,6 +76,8 @@ class RtpReceiver:
 
     def described(self, ssrc: int, mid: str, now: float) -> None:
         """An SSRC was said to belong to the track with this MID."""
+        if self.arrivals.overlap(ssrc) is not None:
+            return  # it was announced already, and another link feeds the track until this one's packets are level
         self.arrivals.came(mid)
         self._listener.described(ssrc, mid, now)
 
@@ -118,6 +120,10 @@ class RtpReceiver:
             return
         if track is None:
             self._forward(bursts)  # before a track begins anew with another source
+            overlap = self.arrivals.overlap(header.ssrc)
+            if overlap is not None and not overlap.level(header, now):
+                self._counters.rtp_repeated += not overlap.take(packet, header, now)
+                return
             self.arrivals.came(header.ssrc)
             track = self._listener.track_for(packet, header, found, now)
             if track is None:

@@ -19,6 +19,7 @@ from foundation.errors import LocalError, RemoteError
 from media import rtcp
 from media.consumer import Consumer
 from media.consumer_track import ConsumerTrack, Destination
+from media.overlap import Overlap
 from media.parameters import Kind, TrackParameters
 from media.producer import Producer, ProducerTrack
 from media.receiving import RtpReceiver
@@ -128,19 +129,20 @@ class RtpSession:
     ) -> None:
         """Feeds a piped producer in place of the session that does, from the first packet on; at once if none does.
 
-        Its consumers stay. `same_source`: the numbers are those it had, of the same publisher; they run on, and what
-        came already is dropped. Otherwise consumers begin anew, video with a keyframe. Raises `LocalError` when these
-        cannot become its tracks, or when closed.
+        Its consumers stay. `same_source`: the numbers are those it had, of the same publisher; they run on, what came
+        already is dropped, and both sessions feed it until this one is level with the other. Otherwise consumers begin
+        anew, video with a keyframe. Raises `LocalError` when these cannot become its tracks, or when closed.
         """
         if self.closed:
             raise LocalError("the session is closed")
         producer.intakes(tracks)
-        first = on_flowing
+        first, overlap = on_flowing, None
         if producer.fed:
             first = partial(self._replace, producer, tracks, same_source, on_flowing)
+            overlap = Overlap(producer, tracks) if same_source else None
         else:
             self._feed_from_here(producer, tracks, same_source)
-        self._await(producer, tracks, first)
+        self._await(producer, tracks, first, overlap)
 
     def drop(self, producer: Producer) -> None:
         """Feeds a piped producer no longer, and does not wait to; nothing happens when it did neither."""
@@ -302,10 +304,16 @@ class RtpSession:
             self._feed_from_here(producer, tracks, same_source)
         self._replacing = None
 
-    def _await(self, producer: Producer, tracks: Sequence[TrackParameters], first: Callable[[], None]) -> None:
+    def _await(
+        self,
+        producer: Producer,
+        tracks: Sequence[TrackParameters],
+        first: Callable[[], None],
+        overlap: Overlap | None = None,
+    ) -> None:
         arrivals = self._receiver.arrivals
         producer.awaits(partial(arrivals.give_up, producer.id))
-        arrivals.expect(producer.id, tracks, first)
+        arrivals.expect(producer.id, tracks, first, overlap)
         if arrivals.keeps_early:
             self._early |= {ssrc for track in tracks for ssrc in (track.ssrc, track.rtx_ssrc)}
             self._loop.call_at(self._loop.time(), self._receive_early)

@@ -1,4 +1,5 @@
-"""A relay changes its parents at random, killed ones and moves, over lossy links: its viewer sees every packet once."""
+"""A relay changes its parents at random, killed ones and moves, over lossy links: its viewer sees every packet once,
+and when nothing is lost and nobody dies, none of them late."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tests.unit.media.rtp_samples import AUDIO, DELTA, KEYFRAME, VIDEO, Client, 
 TICK_SECONDS = 0.003
 FRAME_TICKS = 11
 DETECTED_SECONDS = 0.3
+LONGEST_HOP_SECONDS = 0.03
 REPAIRED = replace(VIDEO, feedback=frozenset({"nack", "nack pli"}))
 
 
@@ -62,6 +64,7 @@ class World:
     def __init__(self, seed: int, loss: float, first_number: int) -> None:
         self.rng, self.loss = Random(seed), loss
         self.owner = Node()
+        self.owner.rng = Random(self.rng.getrandbits(32))  # or all nodes would choose the same SSRCs
         self.loop = self.owner.virtual
         self.publisher = Client(self.owner)
         self.carriers = [self.owner, self._node(), self._node()]
@@ -72,10 +75,13 @@ class World:
         for relay in self.carriers[1:]:
             link = self._link(self.owner, relay, 0.0)
             self.streams.append(link.pipe_below.pipe_in(self.published.id, link.pipe_above.pipe_out(self.published)))
-        self.number, self.frames = first_number, 0
+        self.number, self.frames, self.first_number = first_number, 0, first_number
         self.got: list[int] = []
         self.outgoing: list[int] = []
         self.sounds: list[int] = []
+        self.late_seconds = 0.0
+        """Between sending and arrival of the packet that took longest, since it was last set to 0."""
+        self._sent_at: list[float] = []
         self.run(0.2)
         self.parent = self._link(self.carriers[1], self.child, 0.0)
         tracks = self.parent.pipe_above.pipe_out(self.streams[1])
@@ -83,7 +89,7 @@ class World:
         self.viewer = Client(self.child)
         self.viewer.watch(self.taken)
 
-    def change(self, kill: bool, to: int) -> None:
+    def change(self, kill: bool, to: int, asking_seconds: float = 0.02) -> None:
         """The parent dies, which is noticed in time, or is left for another one that has begun to send."""
         former = self.parent
         if kill:
@@ -92,7 +98,7 @@ class World:
             former.below.session.transport_closed("silent")
         self.parent = self._link(self.carriers[to], self.child, self.loss)
         resume = self.taken.positions()
-        self.run(0.02)  # the question is on its way, and the answer
+        self.run(asking_seconds)  # the question is on its way, and the answer
         tracks = self.parent.pipe_above.pipe_out(self.streams[to], resume)
         self._later(0.01, tracks)
         self.run(0.5)
@@ -116,11 +122,11 @@ class World:
 
     def _node(self) -> Node:
         node = Node()
-        node.virtual, node.loop = self.loop, self.owner.loop
+        node.virtual, node.loop, node.rng = self.loop, self.owner.loop, Random(self.rng.getrandbits(32))
         return node
 
     def _link(self, parent: Node, child: Node, loss: float) -> Link:
-        wire = Wire(self.loop, self.rng, loss, self.rng.choice([0.001, 0.01, 0.03]))
+        wire = Wire(self.loop, self.rng, loss, self.rng.choice([0.001, 0.01, LONGEST_HOP_SECONDS]))
         self.links.append(Link(parent, child, wire))
         return self.links[-1]
 
@@ -132,6 +138,7 @@ class World:
             packets.append(packet(0xA0, self.number, 3000 * self.frames, payload))
             self.number += 1
         sound = packet(0xB0, self.frames, 960 * self.frames, self.frames.to_bytes(4, "big"), payload_type=111)
+        self._sent_at.append(self.loop.now)
         self.publisher.sends(*packets, sound)
         self.frames += 1
 
@@ -142,8 +149,11 @@ class World:
             if header.payload_type == 96:
                 self.got.append(int.from_bytes(body[2:6], "big"))
                 self.outgoing.append(header.sequence_number)
+                frame = (self.got[-1] - self.first_number) // 6
             else:
                 self.sounds.append(int.from_bytes(body[:4], "big"))
+                frame = self.sounds[-1]
+            self.late_seconds = max(self.late_seconds, self.loop.now - self._sent_at[frame])
 
 
 changes = st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=1, max_size=4)
@@ -168,3 +178,17 @@ def test_no_packet_is_missing_and_none_comes_twice(
     assert len(set(world.sounds)) == len(world.sounds)
     unheard = set(range(world.sounds[0] + 1, world.frames - 15)) - set(world.sounds)
     assert len(unheard) <= (2 if loss else 0)  # of audio little is asked for twice: it would come too late
+
+
+moves = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.02, 0.1, 0.4])), min_size=1, max_size=3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), moves)
+def test_a_move_makes_nothing_later_than_the_longest_way_does(seed: int, schedule: list[tuple[int, float]]) -> None:
+    world = World(seed, 0.0, 0)
+    world.run(0.7)
+    world.late_seconds = 0.0
+    for to, asking_seconds in schedule:
+        world.change(False, to, asking_seconds)
+    assert world.late_seconds <= 2 * LONGEST_HOP_SECONDS + 4 * TICK_SECONDS

@@ -135,6 +135,7 @@ BY_CONSTRUCTION: dict[str, str] = {
     "dht.spreading:Round.told": "of one announcement, which asks `lookup_queries_max` nodes",
     "foundation.histogram:Histogram._counts": "one for each bucket, made once",
     "media.arrivals:Arrivals._awaited": _tracks,
+    "media.arrivals:Arrivals._overlaps": _tracks,
     "media.burst:Burst.headers": "`burst_packets_max` packets, and gone with them",
     "media.burst:Burst.keyframes": "`burst_packets_max` packets, and gone with them",
     "media.burst:Burst.packets": "`burst_packets_max` packets, and gone with them",
