@@ -11,7 +11,10 @@ from foundation import limits
 from media.path_checks import PathChecks
 
 _gap_slot_seconds = 2.0
-"""Of the time over which the usual gap between two bursts is the largest one: the last slot and the present one."""
+"""Of the time over which the usual gap between two bursts is the second largest one: the last slot and the present one.
+
+The largest may be one stall of a busy machine: to take that for usual tripled the time until a dead parent was known.
+"""
 
 _doubt_checks_min = 3
 
@@ -31,7 +34,7 @@ class LinkWatch:
         self._next_check = now + limits.link_check_idle_seconds if dialed else now
         self._media_at: float | None = None
         self._muted = False
-        self._gap = self._gap_before = 0.0
+        self._gaps = self._gaps_before = 0.0, 0.0
         self._slot_ends = now
         self._suspected = self._urgent = False
         self._suspected_at = float("-inf")
@@ -53,9 +56,9 @@ class LinkWatch:
         nearer = self._media_at is None or self._muted
         gap = 0.0 if self._media_at is None else now - self._media_at
         if now >= self._slot_ends:
-            self._gap_before, self._gap, self._slot_ends = self._gap, 0.0, now + _gap_slot_seconds
-        if self._gap < gap <= limits.link_usual_gap_seconds_max:
-            self._gap = gap
+            self._gaps_before, self._gaps, self._slot_ends = self._gaps, (0.0, 0.0), now + _gap_slot_seconds
+        if self._gaps[1] < gap <= limits.link_usual_gap_seconds_max:
+            self._gaps = max(gap, self._gaps[0]), min(gap, self._gaps[0])
         self._media_at, self._muted = now, False
         return nearer
 
@@ -129,7 +132,7 @@ class LinkWatch:
         quiet = limits.link_quiet_busy_seconds if self._busy else limits.link_quiet_idle_seconds
         times = [heard_at + quiet]
         if self._awaits_media and self._media_at is not None and not self._muted:
-            times.append(self._media_at + _suspicious_gap(max(self._gap, self._gap_before)))
+            times.append(self._media_at + _suspicious_gap(sorted((*self._gaps, *self._gaps_before))[-2]))
         asked_at = self._checks.unanswered_since
         if asked_at is not None and heard_at < asked_at:
             times.append(asked_at + 1.5 * self._rtt_seconds + limits.link_answer_slack_seconds)

@@ -216,3 +216,23 @@ def test_an_answer_to_nothing_is_refused() -> None:
     checks.answered(answer, 0.1)
     with pytest.raises(RemoteError):
         checks.answered(answer, 0.2)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(1.0, 5.0), st.floats(0.05, 0.2))
+def test_one_stall_of_the_other_end_does_not_make_its_death_known_later(begins: float, lasts: float) -> None:
+    link = Watched()
+    link.stopped = (begins, begins + lasts)
+    dies = begins + lasts + 0.5
+    link.alive_until = dies
+    found = link.run(dies + 5.0)
+    assert found is not None
+    assert dies < found <= dies + 0.3
+
+
+def test_gaps_that_come_again_and_again_are_usual() -> None:
+    link = Watched(gap=0.4)
+    link.run(10.0)
+    before = len(link.sent)
+    link.run(20.0)
+    assert len(link.sent) - before <= 2 * 10 / limits.link_check_idle_seconds
