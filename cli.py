@@ -141,22 +141,22 @@ def run(log_level: str, config: str | None, workers: int, **options: Any) -> int
     if workers == 1:
         _complete(_run(wanted))
         return 0
-    from swarm.supervisor import run_workers
+    from swarm.workers.supervisor import run_workers
 
     return _complete(run_workers(wanted, workers, log_level, click.echo))
 
 
 async def _run(config: "Config") -> None:
-    from swarm.lean import leave_out
+    from swarm.process.lean import leave_out
 
     leave_out()
     from contextlib import nullcontext
 
-    from swarm.garbage import collect_seldom
-    from swarm.hangup import on_hangup
     from swarm.invitation import invitation
     from swarm.node import Node
-    from swarm.stopping import first_of, stop_or_drain_requested
+    from swarm.process.garbage import collect_seldom
+    from swarm.process.hangup import on_hangup
+    from swarm.process.stopping import first_of, stop_or_drain_requested
 
     async with stop_or_drain_requested() as stopping, Node(config) as node:
         collect_seldom()
@@ -235,7 +235,7 @@ async def _publish(
     from swarm.client.signalling import whip_url
     from swarm.client.source import Source
     from swarm.client.whip import WhipPublisher
-    from swarm.stopping import first_of, stop_requested
+    from swarm.process.stopping import first_of, stop_requested
 
     url = whip_url(to, producer_id)
     source = Source.file(file) if file is not None else Source.test()
@@ -270,7 +270,7 @@ def play(url: str, output: str | None, token: str, seconds: float | None) -> Non
 
 async def _play(url: str, output: str | None, token: str, seconds: float | None) -> None:
     from swarm.client.playing import play as play_until
-    from swarm.stopping import stop_requested
+    from swarm.process.stopping import stop_requested
 
     async with stop_requested() as stopping:
         await play_until(url, stopping, seconds=seconds, output=output, report=click.echo, token=token)
@@ -366,7 +366,7 @@ def bench(seconds: float, viewers: int, save: str | None, as_json: bool) -> int:
     if result is None:
         return 130
     if save is not None:
-        from swarm.capacity import save_capacity
+        from swarm.load.capacity import save_capacity
 
         click.echo(f"saved  {save_capacity(save, result)}", err=True)
     _print(result, as_json, bench_view, result)

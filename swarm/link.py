@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from foundation import limits
+from foundation.allowance import Allowance
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import NodeId
 from media.pipe import PipeTransport
-from swarm.allowance import Allowance
 from swarm.greeting import Greeter
 from swarm.messages import Error, ErrorCode, Hello, Message
 from swarm.record import NodeRecord, parse_fingerprint

@@ -22,7 +22,6 @@ from foundation.tasks import TaskScope
 from media.endpoint import Endpoint
 from media.port import UdpPort
 from media.sfu import Sfu
-from swarm.binding import bind, ip_versions
 from swarm.capability import SignedCapabilities
 from swarm.config import Config
 from swarm.draining import Draining
@@ -32,12 +31,13 @@ from swarm.kept_peers import KeptPeers
 from swarm.links import Links
 from swarm.messages import Position
 from swarm.placement import Placement
+from swarm.process.binding import bind, ip_versions
 from swarm.record import Contact, NodeRecord, parse_fingerprint
-from swarm.relay import RelayTree
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
 from swarm.sessions import Sessions
 from swarm.swarm_key import load_swarm_key
+from swarm.tree.relay_tree import RelayTree
 from swarm.web import Web
 
 if TYPE_CHECKING:

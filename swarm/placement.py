@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from media.port import PortCounters
-from swarm.capacity import capacity, saved_packets_per_second
 from swarm.config import Config
-from swarm.guarded_policy import GuardedPolicy
-from swarm.load import LoadMeter
-from swarm.load_watch import watch_load
+from swarm.load.capacity import capacity, saved_packets_per_second
+from swarm.load.meter import LoadMeter
+from swarm.load.watch import watch_load
+from swarm.policies.file import load_policy
+from swarm.policies.guarded import GuardedPolicy
 from swarm.policy import DefaultPolicy, Load, Measured, PlacementPolicy
-from swarm.policy_file import load_policy
 
 logger = logging.getLogger(__name__)
 

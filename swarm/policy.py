@@ -12,7 +12,7 @@ from swarm.record import NodeRecord
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What sending costs this node, smoothed over some seconds (`swarm.load`)."""
+    """What sending costs this node, smoothed over some seconds (`swarm.load.meter`)."""
 
     egress_bps: float = 0.0
     """UDP payload bits per second."""

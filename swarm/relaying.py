@@ -15,7 +15,11 @@ from foundation.errors import LocalError, NoSuchProducer, RemoteError, SwarmFull
 from foundation.identity import NodeId
 from foundation.tasks import TaskScope
 from media.sfu import Sfu
-from swarm.actions import (
+from swarm.links import Links
+from swarm.messages import Claim, Claimed, Message, Probe, Probed, TreeNode
+from swarm.policy import Measured, PlacementPolicy
+from swarm.record import Contact, NodeRecord
+from swarm.tree.actions import (
     Accept,
     Action,
     Ask,
@@ -31,11 +35,7 @@ from swarm.actions import (
     StopPipe,
     TreeKnown,
 )
-from swarm.links import Links
-from swarm.messages import Claim, Claimed, Message, Probe, Probed, TreeNode
-from swarm.policy import Measured, PlacementPolicy
-from swarm.record import Contact, NodeRecord
-from swarm.relay import RelayTree
+from swarm.tree.relay_tree import RelayTree
 from swarm.wire import decode, encode
 
 logger = logging.getLogger(__name__)

@@ -15,12 +15,12 @@ from foundation.errors import LocalError, NoSuchProducer, ProducerTaken, SwarmFu
 from foundation.tasks import TaskScope
 from media.sdp import Offer, parse_offer
 from media.sfu import Sfu, WebRtcSession
-from swarm.actions import Carried, Elsewhere, Full
 from swarm.claiming import Claims, epoch_now
 from swarm.events import RECONNECT, EventStreams, SessionEvent
 from swarm.record import NodeRecord
 from swarm.relaying import Relaying
 from swarm.service import SentOn, SessionAnswer
+from swarm.tree.actions import Carried, Elsewhere, Full
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from foundation.errors import RemoteError
 from swarm.bench.nodes import cpu_seconds, end
-from swarm.child import start_child
+from swarm.process.child import start_child
 
 
 class Crew:

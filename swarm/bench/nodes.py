@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from foundation import process_limits as limits
 from foundation.errors import RemoteError
-from swarm.child import start_child
+from swarm.process.child import start_child
 
 _unmeasured = tuple(f"--max-{measure}=0" for measure in ("packets-per-second", "mbps", "cpu-percent", "lag-ms"))
 

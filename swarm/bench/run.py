@@ -13,8 +13,8 @@ from swarm.bench.crew import Crew, crew
 from swarm.bench.figures import Carried, Joined, Load, figures, heavier
 from swarm.bench.nodes import NodeProcess, node
 from swarm.client.api import NodeApi
-from swarm.machine import describe_machine
-from swarm.stopping import first_of, stop_requested
+from swarm.load.machine import describe_machine
+from swarm.process.stopping import first_of, stop_requested
 
 STREAMS = (Load("600 kbit/s", 3, 1000, 25), Load("2.5 Mbit/s", 11, 1136, 25))
 """What a viewer of a small and of a large picture gets, in bursts of one frame."""

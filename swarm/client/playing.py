@@ -10,7 +10,7 @@ from swarm.client.recorder import Recorder
 from swarm.client.signalling import whep_url
 from swarm.client.watch import Watched
 from swarm.client.whep import WhepPlayer
-from swarm.stopping import first_of
+from swarm.process.stopping import first_of
 
 _report_gap_seconds = 1.0
 

@@ -17,7 +17,7 @@ from swarm.client.watch import Watched
 from swarm.demo.checks import Verdict, Viewed, verdicts
 from swarm.demo.stage import VIEWED_THROUGH, Stage, publish, raise_swarm, stage, watch
 from swarm.demo.view import live_view, verdict_table
-from swarm.stopping import first_of, stop_requested
+from swarm.process.stopping import first_of, stop_requested
 
 _watch_seconds = 5.0
 """Of undisturbed watching, for the check: 150 pictures and 250 audio frames at each viewer."""

@@ -3,7 +3,7 @@
 import ipaddress
 from collections import OrderedDict
 
-from swarm.allowance import Allowance
+from foundation.allowance import Allowance
 
 
 class Budgets:

@@ -14,7 +14,16 @@ from foundation import limits
 from foundation.errors import LocalError
 from foundation.identity import NodeId
 from media.parameters import Codec, HeaderExtension, TrackParameters
-from swarm.actions import (
+from swarm.messages import Accepted, Consume, Delegated, Message, Refused
+from swarm.policy import DefaultPolicy
+from swarm.record import Contact, NodeRecord
+from swarm.simulate.audience import Viewer
+from swarm.simulate.feeding import Feed
+from swarm.simulate.flights import Flights
+from swarm.simulate.leases import Lease
+from swarm.simulate.leave import PlainCapabilities
+from swarm.simulate.network import Wire
+from swarm.tree.actions import (
     Accept,
     Ask,
     Attach,
@@ -33,16 +42,7 @@ from swarm.actions import (
     StopPipe,
     TreeKnown,
 )
-from swarm.messages import Accepted, Consume, Delegated, Message, Refused
-from swarm.policy import DefaultPolicy
-from swarm.record import Contact, NodeRecord
-from swarm.relay import RelayTree
-from swarm.simulate.audience import Viewer
-from swarm.simulate.feeding import Feed
-from swarm.simulate.flights import Flights
-from swarm.simulate.leases import Lease
-from swarm.simulate.leave import PlainCapabilities
-from swarm.simulate.network import Wire
+from swarm.tree.relay_tree import RelayTree
 
 if TYPE_CHECKING:
     from swarm.simulate.world import World

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from foundation import limits
 from foundation.identity import NodeId
-from swarm.carriage import Carriage
 from swarm.simulate.host import Host
 from swarm.simulate.world import World
+from swarm.tree.carriage import Carriage
 
 CHECK_SECONDS = 0.5
 """Between two looks at all nodes."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from foundation.errors import RemoteError
-from swarm.child import start_child
+from swarm.process.child import start_child
 from tests.chaos.stage import Stage, environment
 
 

@@ -15,10 +15,10 @@ from yarl import URL
 
 from foundation.errors import RemoteError
 from swarm.bench.nodes import end
-from swarm.child import start_child
 from swarm.client.source import Source
 from swarm.client.whep import WhepPlayer
 from swarm.client.whip import WhipPublisher
+from swarm.process.child import start_child
 from swarm.tokens import Access, Grant, make_token
 from tests.e2e.watching import counters
 

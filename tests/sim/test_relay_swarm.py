@@ -4,7 +4,7 @@ seed, with every kind of accident, is in `test_simulate`.
 
 import pytest
 
-from swarm.tree_walk import nested
+from swarm.tree.walk import nested
 from tests.sim.relay_world import P, Swarm, seeds
 
 

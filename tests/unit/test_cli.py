@@ -12,10 +12,10 @@ import pytest
 
 import cli
 from foundation.errors import BadToken, NoSuchProducer, RemoteError
-from swarm.capacity import saved_packets_per_second
 from swarm.client.api import NodeApi
 from swarm.config import Config
-from swarm.machine import describe_machine
+from swarm.load.capacity import saved_packets_per_second
+from swarm.load.machine import describe_machine
 from swarm.tokens import Access, load_token_key
 
 PRODUCER = UUID("123e4567-e89b-42d3-a456-426614174000")
@@ -154,7 +154,7 @@ def test_several_workers_are_supervised(
         supervised.append((config, workers, log_level))
         return 1
 
-    monkeypatch.setattr("swarm.supervisor.run_workers", run_workers)
+    monkeypatch.setattr("swarm.workers.supervisor.run_workers", run_workers)
     options: list[object] = []
     if how == "option":
         options = ["--workers", "3"]

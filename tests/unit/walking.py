@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("foundation", "media", "dht", "swarm")
-OTHER_PROGRAMS = ("swarm.client", "swarm.bench", "swarm.demo", "swarm.simulate", "swarm.supervisor")
+OTHER_PROGRAMS = ("swarm.client", "swarm.bench", "swarm.demo", "swarm.simulate", "swarm.workers.supervisor")
 """No part of a node: the programs around it, and the simulator."""
 
 

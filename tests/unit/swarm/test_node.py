@@ -18,7 +18,7 @@ from swarm.node import Node
 from swarm.swarm_key import SwarmKey
 from tests.raw_client import raw_client
 from tests.unit.swarm.nodes import assert_flows, config, leaving_nothing, publishing, shown, until, until_known, viewing
-from tests.unit.swarm.test_binding import needs_ipv6
+from tests.unit.swarm.process.test_binding import needs_ipv6
 
 
 def free_number() -> int:

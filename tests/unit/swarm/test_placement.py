@@ -10,10 +10,10 @@ from foundation import limits
 from foundation.errors import ConfigError
 from foundation.tasks import TaskScope
 from media.port import PortCounters
-from swarm.capacity import Capacity
 from swarm.config import Config
-from swarm.load import LoadMeter
-from swarm.load_watch import watch_load
+from swarm.load.capacity import Capacity
+from swarm.load.meter import LoadMeter
+from swarm.load.watch import watch_load
 from swarm.node import Node
 from swarm.placement import Placement
 from swarm.policy import DefaultPolicy, Load, Measured

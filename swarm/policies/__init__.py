@@ -1,0 +1,1 @@
+"""Placement policies of users: read from a file, checked, and guarded while they decide."""

@@ -1,0 +1,1 @@
+"""The process a node runs in: its signals, children, sockets and garbage."""
