@@ -19,8 +19,10 @@ function showNode(node) {
   setText(byId("uptime"), duration(node.uptime_seconds));
   setText(byId("producer-count"), `${node.producers.owned} own, ${node.producers.piped} relayed`);
   setText(byId("dht"), node.dht ? `${count(node.dht.contacts, "contact")}, ${count(node.dht.leases, "lease")}` : "–");
-  setText(byId("consumers"), `${node.consumers} of ${node.max_consumers}`);
-  byId("load").value = node.max_consumers ? node.consumers / node.max_consumers : 0;
+  // Without a number of its own a node has as much room as what it measures leaves it.
+  const most = node.max_consumers ?? node.consumers + (node.load?.room.relays ?? 0);
+  setText(byId("consumers"), `${node.consumers} of ${most}`);
+  byId("load").value = most ? node.consumers / most : 0;
   showPeers(node.peers ?? []);
   showCounters(node.counters ?? {});
 }
