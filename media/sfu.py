@@ -36,6 +36,7 @@ class WebRtcSession:
         self.answer = ""
         self.producer: Producer | None = None
         self.consumer: Consumer | None = None
+        self.connected = False
         self.closed = False
         self.on_connect: list[Callable[[], None]] = []
         """Called once, when packets may flow."""
@@ -75,6 +76,7 @@ class WebRtcSession:
     # --- the transport's handler ---
 
     def transport_connected(self) -> None:
+        self.connected = True
         self.rtp.transport_connected()
         for callback in self.on_connect:
             callback()

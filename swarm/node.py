@@ -293,6 +293,9 @@ class Node:
     def session_subject(self, session_id: str) -> str:
         return self._sessions.subject(session_id)
 
+    def session_waiting(self, session_id: str) -> bool:
+        return self._sessions.waiting(session_id)
+
     def session_etag(self, session_id: str) -> str | None:
         return self._sessions.etag(session_id)
 

@@ -43,6 +43,9 @@ class NodeService(Protocol):
     def session_etag(self, session_id: str) -> str | None:
         """The ETag of a live session, `None` for any other id."""
 
+    def session_waiting(self, session_id: str) -> bool:
+        """Whether the client of this session has not completed its handshake yet; false for any other id."""
+
     def session_subject(self, session_id: str) -> str:
         """Who a session belongs to; empty for nobody in particular, and for any other id."""
 

@@ -115,6 +115,11 @@ class Sessions:
         client = self._clients.get(session_id)
         return client.etag if client else None
 
+    def waiting(self, session_id: str) -> bool:
+        """Whether a session is there whose client is not connected yet."""
+        client = self._clients.get(session_id)
+        return client is not None and not client.session.connected
+
     def subject(self, session_id: str) -> str:
         """Who a session belongs to; empty for nobody in particular."""
         client = self._clients.get(session_id)

@@ -125,6 +125,17 @@ http_requests_burst = 500
 http_networks_max = 8192
 """Addresses whose requests are counted, 300 bytes each; the one that was quiet the longest is forgotten."""
 
+set_ups_per_network_max = 128
+"""Sessions of one address whose handshake is not done, a quarter of `transports_unconnected_max`: a hall behind
+one address is set up at more than 100 a second, and one address that never shakes hands leaves the others theirs."""
+
+http_connections_per_network_max = 128
+"""Of one address, once half of `http_connections_max` are taken: dashboards and players behind one address fit, and one
+address that opens connections and says nothing leaves the others theirs."""
+
+tls_handshake_seconds_max = 5.0
+"""Of an HTTPS connection: two lost packets cost 4 s; until then it is not counted as one."""
+
 failed_tokens_per_second = 0.5
 """Of one address in the long run; a script with an old token is told so, and nobody guesses 256 bits."""
 

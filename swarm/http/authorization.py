@@ -80,6 +80,10 @@ class Authorization:
             request[ACCESS] = await self._by_token(request, ip)
         return await handler(request)
 
+    def is_proxy(self, ip: str) -> bool:
+        """Whether many clients may come from this address, as from a proxy that we were told to trust."""
+        return self._proxies.trusts(ip)
+
     def ticket(self, request: web.Request, to: str, grant: Grant, producer: UUID | None) -> str:
         """What a client that is sent on to the node at `to` shows there; empty when it needs nothing."""
         if self._key is None or self._tickets is None:

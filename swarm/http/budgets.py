@@ -20,7 +20,7 @@ class Budgets:
 
     def spend(self, ip: str, now: float) -> bool:
         """Takes one from what `ip` has left; false when that is nothing."""
-        network = _network(ip)
+        network = network_of(ip)
         allowance = self._allowances.get(network)
         if allowance is None:
             if len(self._allowances) >= self._networks_max:
@@ -31,7 +31,8 @@ class Budgets:
         return allowance.spend(now)
 
 
-def _network(ip: str) -> bytes:
+def network_of(ip: str) -> bytes:
+    """Whose `ip` is, as far as budgets go; all that is no address is one network."""
     try:
         return ipaddress.ip_address(ip).packed[:8]
     except ValueError:

@@ -14,6 +14,7 @@ from swarm.http.fragment import OfferedUfrags
 from swarm.http.gate import host_of
 from swarm.http.problems import BAD_ID, BAD_OFFER, NO_WAY_ON, Refusal
 from swarm.http.remote import REMOTE
+from swarm.http.set_ups import SET_UPS
 from swarm.service import SentOn, SessionAnswer
 from swarm.tokens import Grant
 
@@ -48,8 +49,11 @@ async def answer_offer(
     URL, for its extensions.
     """
     offer = await read_text(request, SDP, "Accept-Post", limits.offer_bytes_max, BAD_OFFER)
-    async with asyncio.timeout(limits.offer_seconds_max):
-        outcome = await ask(offer)
+    with request.app[SET_UPS].place(request[REMOTE].ip) as answered:
+        async with asyncio.timeout(limits.offer_seconds_max):
+            outcome = await ask(offer)
+        if isinstance(outcome, SessionAnswer):
+            answered(outcome.session_id)
     if isinstance(outcome, SentOn):
         ticket = request.app[AUTHORIZATION].ticket(request, outcome.url, grant, producer_id)
         return _sent_on(request, outcome, ticket)

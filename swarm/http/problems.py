@@ -81,6 +81,9 @@ BAD_TOKEN = Problem(401, "bad-token", "Get a new access token: this one is not v
 NOT_GRANTED = Problem(403, "not-granted", "Use a token that grants this", _challenge("insufficient_scope"))
 BEHIND_PROXY = Problem(403, "behind-proxy", "Name the reverse proxy with --trusted-proxy, and configure access tokens")
 TOO_MANY = Problem(429, "too-many-requests", "Ask less often", {"Retry-After": "1"})
+TOO_MANY_SET_UPS = Problem(
+    429, "too-many-set-ups", "Connect the sessions that were answered first, then ask again", {"Retry-After": "1"}
+)
 LOOPBACK_ONLY = Problem(403, "loopback-only", "Use this node from its own machine, or have it opened to others")
 NOT_FOUND = Problem(404, "not-found", "Check the address: there is nothing here")
 NO_SESSION = Problem(404, "no-such-session", "Start a new session: there is none at this address")

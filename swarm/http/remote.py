@@ -39,11 +39,11 @@ class TrustedProxies:
         peername = request.transport.get_extra_info("peername") if request.transport else None
         ip = normalize(peername)[0] if isinstance(peername, tuple) and len(peername) >= 2 else ""
         remote = Remote(ip, request.scheme)
-        if not self._trusts(ip):
+        if not self.trusts(ip):
             return remote
         for hop_ip, scheme in reversed(_hops(request)):
             remote = Remote(hop_ip, scheme or remote.scheme)
-            if not self._trusts(hop_ip):
+            if not self.trusts(hop_ip):
                 break
         return remote
 
@@ -51,9 +51,10 @@ class TrustedProxies:
         """Whether the client seems to be behind a proxy that nobody told us to trust: its address proves nothing."""
         named = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP"))
         peername = request.transport.get_extra_info("peername") if request.transport else None
-        return named and not (isinstance(peername, tuple) and self._trusts(normalize(peername)[0]))
+        return named and not (isinstance(peername, tuple) and self.trusts(normalize(peername)[0]))
 
-    def _trusts(self, ip: str) -> bool:
+    def trusts(self, ip: str) -> bool:
+        """Whether this is the address of a proxy that we were told to trust."""
         if not ip or not self._networks:
             return False
         address = ipaddress.ip_address(ip)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -13,6 +14,7 @@ from foundation import limits
 from foundation.address import Address, normalize
 from swarm.http.api import Api
 from swarm.http.authorization import AUTHORIZATION, Authorization
+from swarm.http.budgets import network_of
 from swarm.http.cors import add_headers
 from swarm.http.drain import Drain
 from swarm.http.events import Events
@@ -20,6 +22,7 @@ from swarm.http.fragment import OfferedUfrags
 from swarm.http.pages import Pages
 from swarm.http.problems import problems
 from swarm.http.session import Session
+from swarm.http.set_ups import SET_UPS, SetUps
 from swarm.http.whep import Whep
 from swarm.http.whip import Whip
 from swarm.service import NodeService
@@ -30,6 +33,7 @@ def make_app(service: NodeService, authorization: Authorization | None = None) -
     authorization = authorization or Authorization()
     app = web.Application(middlewares=[problems, authorization.middleware], client_max_size=limits.offer_bytes_max)
     app[AUTHORIZATION] = authorization
+    app[SET_UPS] = SetUps(service.session_waiting)
     ufrags = OfferedUfrags(limits.offered_sessions_max)
     events = Events(service)
     clients = (Whip(service, ufrags), Whep(service, ufrags), Session(service, ufrags), events)
@@ -75,12 +79,14 @@ class HttpServer:
         web_server = runner.server
         assert web_server is not None
 
-        def connection() -> asyncio.Protocol:
-            return _TurnedAway() if len(web_server.connections) >= limits.http_connections_max else web_server()
-
         where: dict[str, Any] = {"sock": listener} if listener else {"host": host or "127.0.0.1", "port": port}
         try:
-            server = await asyncio.get_running_loop().create_server(connection, ssl=tls, **where)
+            server = await asyncio.get_running_loop().create_server(
+                lambda: _Door(web_server, app[AUTHORIZATION].is_proxy),
+                ssl=tls,
+                ssl_handshake_timeout=limits.tls_handshake_seconds_max if tls else None,
+                **where,
+            )
         except BaseException:
             await runner.cleanup()
             raise
@@ -97,16 +103,39 @@ class HttpServer:
         await self._runner.cleanup()
 
 
-class _TurnedAway(asyncio.Protocol):
-    """A connection too many: told to come back, and closed before it has sent anything."""
+class _Door(asyncio.Protocol):
+    """Lets a connection in; or it is one too many, told to come back, and closed before it has sent anything."""
+
+    def __init__(self, server: web.Server, is_proxy: Callable[[str], bool]) -> None:
+        self._server = server
+        self._is_proxy = is_proxy
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        if self._has_room(_ip(transport)):
+            handler = self._server()
+            transport.set_protocol(handler)
+            handler.connection_made(transport)
+            return
         transport.write(
             b"HTTP/1.1 503 Service Unavailable\r\n"
             b"Retry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % limits.full_retry_seconds
         )
         transport.close()
+
+    def _has_room(self, ip: str) -> bool:
+        """While half of the places are free, they are for whoever comes."""
+        there = self._server.connections
+        if 2 * len(there) < limits.http_connections_max or self._is_proxy(ip):
+            return len(there) < limits.http_connections_max
+        whose = network_of(ip)
+        theirs = sum(network_of(_ip(each.transport)) == whose for each in there)
+        return len(there) < limits.http_connections_max and theirs < limits.http_connections_per_network_max
+
+
+def _ip(transport: asyncio.BaseTransport | None) -> str:
+    peername = transport.get_extra_info("peername") if transport is not None else None
+    return normalize(peername)[0] if isinstance(peername, tuple) and len(peername) >= 2 else ""
 
 
 def _protocol_logger() -> logging.Logger:

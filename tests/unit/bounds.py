@@ -80,6 +80,8 @@ BOUNDED: dict[str, int] = {
     "swarm.events:EventStream._events": limits.session_events_max,
     "swarm.events:EventStreams._streams": limits.event_streams_max,
     "swarm.http.events:Events._read": limits.event_streams_max,
+    "swarm.http.set_ups:SetUps._answered": limits.transports_unconnected_max + limits.http_connections_max,
+    "swarm.http.set_ups:SetUps._answering": limits.http_connections_max,
     "swarm.http.fragment:OfferedUfrags._of_session": limits.offered_sessions_max,
     "swarm.kept_peers:KeptPeers._earlier": limits.peers_on_disk_max,
     "swarm.links:Links._dials": limits.links_max,

@@ -27,6 +27,7 @@ class FakeService:
         self.not_ready: str | None = None
         self.sessions = {SESSION: "etag-1"}
         self.streams = EventStreams()
+        self.connected: set[str] = set()
         self.drains: list[float | str | None] = []
         self.offers: list[tuple[str, str, UUID | None]] = []
         self.subjects: dict[str, str] = {}
@@ -51,6 +52,9 @@ class FakeService:
 
     def session_subject(self, session_id: str) -> str:
         return self.subjects.get(session_id, "")
+
+    def session_waiting(self, session_id: str) -> bool:
+        return session_id in self.sessions and session_id not in self.connected
 
     def session_etag(self, session_id: str) -> str | None:
         return self.sessions.get(session_id)

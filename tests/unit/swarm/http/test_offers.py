@@ -312,3 +312,16 @@ async def test_nothing_secret_is_logged(client: ClientSession, caplog: pytest.Lo
     response = await client.post(f"/whip/{PRODUCER}", data=OFFER, headers=SDP)
     await client.delete(response.headers["Location"])
     assert caplog.text == ""
+
+
+async def test_an_address_whose_sessions_wait_for_their_clients_gets_no_more_until_one_connects(
+    client: ClientSession, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "set_ups_per_network_max", 1)
+    assert (await client.post("/whip", data=OFFER, headers=SDP)).status == 201
+    for path in ENDPOINTS:
+        response = await client.post(path, data=OFFER, headers=SDP)
+        await assert_problem(response, 429, "too-many-set-ups")
+        assert response.headers["Retry-After"] == "1"
+    service.connected.add(next(iter(service.sessions)))
+    assert (await client.post("/whip", data=OFFER, headers=SDP)).status == 201

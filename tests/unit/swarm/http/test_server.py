@@ -2,20 +2,24 @@
 
 import asyncio
 import socket
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+import uvloop
 from aiohttp import ClientSession
 
 from foundation import limits
 from foundation.address import format_address
+from swarm.http.authorization import Authorization
+from swarm.http.remote import TrustedProxies
 from swarm.http.server import HttpServer, make_app
 from swarm.service import SentOn
 
 
-async def exchange(server: HttpServer, request: bytes) -> bytes:
+async def exchange(server: HttpServer, request: bytes, ip: str = "127.0.0.1") -> bytes:
     """Sends bytes, and reads until the server closes."""
-    reader, writer = await asyncio.open_connection(*server.address)
+    reader, writer = await asyncio.open_connection(*server.address, local_addr=(ip, 0))
     writer.write(request)
     answer = await reader.read()
     writer.close()
@@ -96,6 +100,54 @@ async def test_a_connection_too_many_is_told_to_come_back(service: Any, monkeypa
         assert b"Retry-After: 5" in answer
         async with http.get("/livez") as response:
             assert response.status == 200
+    await server.close()
+
+
+async def test_one_address_takes_a_part_of_the_connections_and_another_has_its_own(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "http_connections_max", 8)
+    monkeypatch.setattr(limits, "http_connections_per_network_max", 5)
+    server = await HttpServer.start(make_app(service))
+    writers = [(await asyncio.open_connection(*server.address))[1] for _ in range(5)]
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert (await exchange(server, request)).startswith(b"HTTP/1.1 503 ")
+    assert (await exchange(server, request, "127.0.0.2")).startswith(b"HTTP/1.1 200 ")
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+    await server.close()
+
+
+def test_connections_are_let_in_and_turned_away_in_uvloop_as_well(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(limits, "http_connections_max", 1)
+        server = await HttpServer.start(make_app(service))
+        _, writer = await asyncio.open_connection(*server.address)
+        assert (await exchange(server, b"")).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        await writer.wait_closed()
+        await server.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
+
+
+async def test_a_trusted_proxy_may_bring_as_many_as_there_is_room_for(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "http_connections_max", 4)
+    monkeypatch.setattr(limits, "http_connections_per_network_max", 2)
+    proxies = TrustedProxies((ip_network("127.0.0.1"),))
+    server = await HttpServer.start(make_app(service, Authorization(proxies=proxies)))
+    writers = [(await asyncio.open_connection(*server.address))[1] for _ in range(3)]
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert (await exchange(server, request)).startswith(b"HTTP/1.1 200 ")
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
     await server.close()
 
 
