@@ -20,6 +20,10 @@ from foundation.limits import lookup_candidates_max, lookup_queries_max, lookup_
 REPLICAS = 8
 """Nodes which hold a lease, and which have to know nothing of it before it counts as not there."""
 
+DOUBTERS = 20
+"""Nodes which have to know nothing of a lease before a reader gives it up: a bucket. Liars that stand together name only
+each other, and are the eight nearest of those heard of before the honest ones were."""
+
 PARALLEL = 3
 """Kademlia's alpha, of a writer."""
 
@@ -173,6 +177,7 @@ class Lookup:
         return len(quick) >= _WRITER_ENOUGH and all(candidate.state is _State.ANSWERED for candidate in quick)
 
     def _nearest(self, without_slow_at: float | None = None) -> list[_Candidate]:
+        wanted = DOUBTERS if self.for_value and not self._values else REPLICAS
         nearest: list[_Candidate] = []
         for _, candidate in self._by_distance:
             if candidate.state is _State.DEAD:
@@ -180,7 +185,7 @@ class Lookup:
             if without_slow_at is not None and self._slow(candidate, without_slow_at):
                 continue
             nearest.append(candidate)
-            if len(nearest) == REPLICAS:
+            if len(nearest) == wanted:
                 break
         return nearest
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dht.lookup import GRACE_SECONDS, PARALLEL, PARALLEL_MAX, REPLICAS, Lookup
+from dht.lookup import DOUBTERS, GRACE_SECONDS, PARALLEL, PARALLEL_MAX, REPLICAS, Lookup
 from dht.peer import Peer, distance
 from foundation.limits import lookup_candidates_max, lookup_queries_max, lookup_seconds_max
 
@@ -43,6 +43,26 @@ def test_the_nearest_are_asked_first_and_three_at_once() -> None:
     core = lookup([peer(n) for n in (9, 5, 1, 7, 3)])
     assert core.to_ask(0.0) == [peer(1), peer(3), peer(5)]
     assert core.to_ask(0.0) == []
+
+
+def test_a_reader_hears_a_whole_bucket_before_it_gives_up() -> None:
+    known = [peer(n) for n in range(1, 41)]
+    assert len(ask_all(lookup(known, for_value=True))) == DOUBTERS
+    assert len(ask_all(lookup(known))) == REPLICAS
+
+
+def test_liars_that_name_only_each_other_do_not_hide_a_lease() -> None:
+    """Eight of them are nearer than the one that holds it, which is among the twenty nearest that were heard of."""
+    liars, holder = [peer(n) for n in range(1, 13)], peer(20)
+    core = lookup([*liars[4:], holder], for_value=True)
+    found = False
+    while not core.done(0.0):
+        for chosen in core.to_ask(0.0):
+            core.answered(chosen.id, [] if chosen == holder else liars)
+            if chosen == holder:
+                found = True
+                core.value_found(0.0)
+    assert found
 
 
 def test_one_answer_makes_room_for_one_question() -> None:
