@@ -54,6 +54,8 @@ class Events:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """The body may name the events that are wanted."""
         session_id = request.match_info["session_id"]
+        if self._service.session_etag(session_id) is None:
+            raise Refusal(NO_SESSION)  # before the body is judged, which would tell what is there
         require_owner(request, self._service.session_subject(session_id))
         names = NAMES
         if request.body_exists:
