@@ -116,7 +116,8 @@ class DefaultPolicy:
     def soft_room(self, load: Load) -> int:
         # An owner's children come after its first viewers: without this it would be full when they are there.
         children = max(load.children, self.held_back(load)) if load.owns else load.children
-        wanted = math.ceil(limits.soft_fill * self.slots(load)) - load.viewers - children
+        fill = limits.soft_fill if load.children or load.owns else limits.leaf_soft_fill
+        wanted = math.ceil(fill * self.slots(load)) - load.viewers - children
         return max(0, min(wanted, self.room(load, for_relay=False)))
 
     def children_room(self, load: Load, children: int, owned: bool) -> int:

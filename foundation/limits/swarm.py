@@ -56,6 +56,10 @@ unmeasured_slots = 200
 soft_fill = 0.75
 """Of a node's slots, to which viewers fill it while others have room: the rest takes failovers and herds."""
 
+leaf_soft_fill = 0.8
+"""The same of a node that feeds no other: orphans go to those above it first, and with 0.75 a swarm of 20 streams
+needed 1.52 to 1.58 carriers for each that would do, now 1.42 to 1.46."""
+
 tight_pressure = 0.5
 """Of what a node has: from here on what a copy costs is measured well enough to overrule an operator's number."""
 
@@ -323,7 +327,7 @@ lost_parents_remembered_max = 8
 """Parents lost in a row, asked last: each was there for less than `parent_stable_seconds`."""
 
 failover_width = 2
-"""Backups an orphan asks at a time: of two, one at least lives, but for one in eleven when 30% die at once."""
+"""Backups an orphan asks at a time: of two one most often lives, and three would have three slots taken for each."""
 
 failover_patience_seconds = 0.4
 """Until an orphan asks the next one beside a carrier that has not answered: two round trips around the world."""
@@ -361,8 +365,9 @@ parent_flow_seconds_max = 2.0
 delay_ms_max = 60_000
 """Of a carrier from its owner; beyond it is counted as this."""
 
-warm_backups_max = 2
-"""To which a link is kept: a failover then costs one round trip, and two idle links a check each in 5 s."""
+warm_backups_max = 3
+"""To which a link is kept: when 30% die at once all of two are dead for one orphan in eleven, who then has to dial, and
+all of three for one in forty. An idle link costs a check in 5 s."""
 
 backups_delay_seconds = 0.2
 """From a child's first report to its backups: a herd of children is told once, when it is there."""

@@ -2,7 +2,7 @@
 
 A child gets carriers at random that do not share its parent's fate, different ones than its siblings, so that a dead
 parent's orphans spread; then the grandparent, then the owner. An owner names its children to each other: what those
-pass on to their own children hangs elsewhere. Links to the first two are kept warm, never one to a node above.
+pass on to their own children hangs elsewhere. Links to the first few are kept warm, never one to a node above.
 """
 
 from collections import Counter
@@ -42,8 +42,9 @@ class Backups:
         self._state.backups_stale(carriage, now)
 
     def warm(self, carriage: Carriage) -> Iterable[KnownBackup]:
-        """Those to which a link is kept: the first two that are not above this node."""
+        """Those to which a link is kept: the first few that are not above this node, those of its region first."""
         beside = [backup for backup in carriage.backups if backup.node not in carriage.lineage]
+        beside.sort(key=lambda backup: backup.record.region != self._state.me.region)
         return beside[: limits.warm_backups_max]
 
     def keeps(self, node: NodeId) -> bool:

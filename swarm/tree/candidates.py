@@ -149,7 +149,7 @@ class Candidates:
     # --- drawing ---
 
     def draw(self, kind: str, of: object, rng: random.Random) -> Known | None:
-        """A random one with room: of a region ("" for any), or for relays of a rank."""
+        """A random one with room: of a region ("" for any), or for relays of a rank too."""
         some = self._open.get((kind, of))
         while some:
             known = self._known[some.draw(rng)]
@@ -195,7 +195,8 @@ def _shelves(known: Known) -> tuple[tuple[str, object], ...]:
     regions = ("", candidate.record.region) if candidate.record.region else ("",)
     if known.via is None:
         return tuple((FRESH, region) for region in regions)
-    return ((RELAY, candidate.rank), *((kind, region) for kind in (SOFT, SPARE) for region in regions))
+    in_regions = ((kind, region) for kind in (RELAY, SOFT, SPARE) for region in regions)
+    return ((RELAY, candidate.rank), *in_regions)
 
 
 def _capped(candidate: Candidate) -> Candidate:

@@ -55,20 +55,25 @@ class Delegation:
         region: str = "",
         rank_below: int | None = None,
         count: int = limits.delegated_candidates_max,
+        near_first: bool = False,
     ) -> list[Candidate]:
         """Carriers that may have room for a relay, best first: of the lowest ranks, since depth is delay.
 
-        When none is known to have room, children are named that have a subtree: they know more of it.
+        With `near_first` those of the region come before all others: who lost its parent has to dial now, and that
+        takes six ways. When none is known to have room, children are named that have a subtree: they know more of it.
         """
         pool, avoided = self.pool(carriage.producer), {*excluded, *carriage.lineage}
         chosen: list[Candidate] = []
+        if near_first and region:
+            drawn = [known.shown(RELAY) for known in self._some(pool, RELAY, region, 2 * count, avoided)]
+            fitting = [each for each in drawn if rank_below is None or each.rank < rank_below]
+            chosen = self._state.policy.rank(fitting, True, region)[:count]
+            avoided |= {each.node for each in chosen}
         for rank in pool.ranks():
-            if rank_below is not None and rank >= rank_below:
+            if len(chosen) >= count or (rank_below is not None and rank >= rank_below):
                 break
             drawn = [known.shown(RELAY) for known in self._some(pool, RELAY, rank, 2 * count, avoided)]
             chosen += self._state.policy.rank(drawn, True, region)
-            if len(chosen) >= count:
-                break
         return chosen[:count] or self._full_parents(carriage, avoided, rank_below)[:count]
 
     def viewers(

@@ -198,7 +198,13 @@ class Downstream:
     def _delegate(self, carriage: Carriage, node: NodeId, asked: Consume, now: float) -> None:
         for tried in asked.tried:
             self._delegation.pool(carriage.producer).emptied(tried, relay=True)
-        candidates = self._delegation.relays(carriage, (*asked.tried, node), asked.region, asked.rank_below)
+        candidates = self._delegation.relays(
+            carriage,
+            (*asked.tried, node),
+            asked.region,
+            asked.rank_below,
+            near_first=asked.purpose == Purpose.FAILOVER,
+        )
         if not candidates:
             self._refuse(node, asked, RefusalReason.DRAINING if self._state.draining else RefusalReason.BUSY)
             return

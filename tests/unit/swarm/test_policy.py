@@ -121,13 +121,17 @@ def test_where_a_viewer_fits_a_relay_fits_too(slots: int | None, load: Load) -> 
         (1, Load(0, 0), 1, 1),
         (2, Load(0, 0), 1, 1),
         (3, Load(0, 0), 2, 2),
-        (100, Load(0, 0, others=99), 75, 96),
-        (100, Load(70, 0, others=99), 5, 26),
-        (100, Load(75, 0, others=99), 0, 21),
+        (100, Load(0, 0, others=99), 80, 96),
+        (100, Load(70, 0, others=99), 10, 26),
+        (100, Load(80, 0, others=99), 0, 16),
+        (100, Load(70, 1, others=99), 4, 26),
+        (100, Load(74, 1, others=99), 0, 22),
         (100, Load(40, 40, others=99), 0, 20),
     ],
 )
-def test_viewers_fill_a_node_softly_to_three_quarters(slots: int, load: Load, soft: int, hard: int) -> None:
+def test_viewers_fill_a_leaf_softly_to_four_fifths_and_one_with_children_to_three_quarters(
+    slots: int, load: Load, soft: int, hard: int
+) -> None:
     assert DefaultPolicy(slots).soft_room(load) == soft
     assert DefaultPolicy(slots).room(load, for_relay=False) == hard
 

@@ -1,5 +1,7 @@
 """Backups: whom a parent names to which child, what a child makes of it, and to whom a link is kept."""
 
+from dataclasses import replace
+
 import pytest
 
 from foundation import limits
@@ -128,13 +130,29 @@ def test_a_herd_of_children_is_told_at_most_once_in_a_few_seconds(core: Core) ->
 # --- what a child makes of it ---
 
 
-def test_links_to_the_first_two_are_made_and_kept(core: Core) -> None:
+def test_links_to_the_first_few_are_made_and_kept(core: Core) -> None:
     request = core.relay()
-    _names(core, request, 2, 3, 4)
+    _names(core, request, 2, 3, 4, 5)
     core.advance(0.1)
-    assert [action.contact.node for action in core.actions() if isinstance(action, Connect)] == [node(2), node(3)]
+    dialed = [action.contact.node for action in core.actions() if isinstance(action, Connect)]
+    assert dialed == [node(2), node(3), node(4)]
     assert core.tree.uses_link(node(2))
-    assert not core.tree.uses_link(node(4))
+    assert not core.tree.uses_link(node(5))
+
+
+def test_links_are_kept_to_those_of_its_region_first(core: Core) -> None:
+    core.tree._state.me = replace(record(0), region="eu")
+    request = core.relay()
+    carriage = core.tree.carriage(P)
+    assert carriage is not None
+    _names(core, request, 2, 3, 4, 5)
+    carriage.backups = tuple(
+        replace(known, record=replace(known.record, region="eu" if known.node == node(5) else "us"))
+        for known in carriage.backups
+    )
+    core.advance(0.1)
+    dialed = [action.contact.node for action in core.actions() if isinstance(action, Connect)]
+    assert dialed == [node(5), node(2), node(3)]
 
 
 def test_no_link_is_kept_to_a_node_above(core: Core) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -128,6 +129,18 @@ def test_relays_are_sent_to_the_lowest_rank_with_room(state: RelayState) -> None
     for number in (1, 2):
         delegation.debit(P, node(number), 0.0)
     assert [candidate.node for candidate in delegation.relays(carriage)] == [node(9)]
+
+
+def test_whoever_lost_its_parent_is_sent_to_its_region_first(state: RelayState) -> None:
+    delegation = Delegation(state)
+    carriage = _below(delegation, 5, 5, 5)
+    far_below = replace(record(4), region="eu")
+    delegation.pool(P).put(Candidate(far_below, 2, 5, 5, 5), node(1))
+    named = delegation.relays(carriage, region="eu", near_first=True)
+    assert len(named) == limits.delegated_candidates_max
+    assert named[0].node == node(4)
+    assert delegation.relays(carriage, region="eu")[0].rank == 1
+    assert node(4) not in {each.node for each in delegation.relays(carriage, (), "eu", 2, near_first=True)}
 
 
 def test_an_asker_with_children_is_sent_only_to_lower_ranks(state: RelayState) -> None:

@@ -226,11 +226,11 @@ def _recruited(core: Core, producer: type(P) = P, **more: object) -> Recruited: 
 
 
 def test_an_idle_node_says_how_much_room_it_has(idle: Core) -> None:
-    assert idle.tree.asked(node(1), Probe(P), idle.now) == Probed(record(0).encoded, 20, 15, 18, False)
+    assert idle.tree.asked(node(1), Probe(P), idle.now) == Probed(record(0).encoded, 20, 16, 18, False)
 
 
 def test_a_recruit_takes_the_stream_from_the_parent_named_with_the_leave_it_was_given(idle: Core) -> None:
-    assert _recruited(idle) == Recruited(20, 15, 18)
+    assert _recruited(idle) == Recruited(20, 16, 18)
     idle.link(1)
     assert idle.one(Consume).capability == leave(node(1), idle.me)
 
@@ -242,7 +242,7 @@ def test_a_recruit_belongs_to_one_recruiter_for_a_while(idle: Core) -> None:
     assert isinstance(probed, Probed)
     assert probed.viewer_room == 0
     idle.advance(limits.recruit_pool_seconds)
-    assert _recruited(idle, Q).viewer_room == 15
+    assert _recruited(idle, Q).viewer_room == 16
 
 
 def test_a_second_recruitment_for_the_same_stream_is_declined(idle: Core) -> None:
@@ -275,7 +275,7 @@ def test_a_recruit_that_nobody_comes_to_keeps_its_stream_for_a_while_and_lets_go
 def test_a_node_that_has_joined_offers_itself_to_a_few(idle: Core) -> None:
     idle.tree.joined(idle.now)
     offers = _asks(idle, Offer)
-    assert [ask.message for ask in offers] == [Offer(record(0).encoded, 20, 15, 18)] * limits.offers_made
+    assert [ask.message for ask in offers] == [Offer(record(0).encoded, 20, 16, 18)] * limits.offers_made
     assert len({ask.contact.node for ask in offers}) == limits.offers_made
 
 
