@@ -128,8 +128,10 @@ class Seeking:
     def _serves(self, producer: UUID, hops: int, now: float) -> bool:
         """Whether this node takes the viewer, without looking for a better place."""
         state = self._state
-        if producer in state.carriages:
-            return (state.viewer_room() if hops >= limits.hops_settled else state.soft_room()) > 0
+        carriage = state.carriages.get(producer)
+        if carriage is not None:
+            # With an orphan it would wait for as long as that may look for a parent.
+            return carriage.fed and (state.viewer_room() if hops >= limits.hops_settled else state.soft_room()) > 0
         begun = producer in state.pulls
         if not begun and len(state.carriages) + len(state.pulls) >= limits.carriages_max:
             return False
@@ -157,7 +159,8 @@ class Seeking:
 
     def _settle_somehow(self, producer: UUID, viewer: str, now: float) -> None:
         """Nobody else has a place: any slot left here will do, if the stream can be here."""
-        if producer in self._state.carriages and self._state.viewer_room():
+        carriage = self._state.carriages.get(producer)
+        if carriage is not None and carriage.fed and self._state.viewer_room():
             self._serve(producer, viewer, 0, now)
         else:
             self._settle(producer, viewer, Full())
@@ -175,7 +178,7 @@ class Seeking:
     def _sent_below(self, producer: UUID, viewer: str, now: float) -> bool:
         """To a carrier below with room, if one is known, or to the last slots here."""
         carriage = self._state.carriages.get(producer)
-        if carriage is None:
+        if carriage is None or not carriage.fed:
             return False
         below = self.below(carriage, now)
         if below:
@@ -231,7 +234,7 @@ class Seeking:
         """Serves whom it can here by now, and asks for the rest."""
         carriage = self._state.carriages.get(producer)
         for viewer, wish in list(seek.wishes.items()):
-            if carriage is not None and self._state.soft_room():
+            if carriage is not None and carriage.fed and self._state.soft_room():
                 self._take(producer, seek, viewer)
                 self._serve(producer, viewer, wish.hops, now)
         if not seek.wishes or seek.asking:
@@ -304,8 +307,16 @@ class Seeking:
             del self._stocks[next(iter(self._stocks))]
 
     def _give_up(self, producer: UUID, seek: _Seek, outcome: Outcome, now: float) -> None:
-        """There are no places elsewhere: as many as fit are served here, unless that was tried."""
-        carried = producer in self._state.carriages
+        """There are no places elsewhere: as many as fit are served here, unless that was tried.
+
+        At an orphan they wait on, each for as long as it may: it may have another parent in a moment.
+        """
+        carriage = self._state.carriages.get(producer)
+        carried = carriage is not None and carriage.fed
+        if carriage is not None and not carried:
+            oldest = min(wish.since for wish in seek.wishes.values())
+            self._state.deadlines.advance(("seek", producer), oldest + limits.want_seconds_max)
+            return
         for viewer, wish in list(seek.wishes.items()):
             self._take(producer, seek, viewer)
             here = carried or (not wish.pulled and not isinstance(outcome, NotFound))

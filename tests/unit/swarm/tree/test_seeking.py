@@ -291,3 +291,39 @@ def test_places_are_kept_for_the_streams_that_were_asked_for_last() -> None:
     assert len(seeking._stocks) == limits.find_producers_max
     assert seeking._stocks[UUID(int=0)] is oldest
     assert UUID(int=1) not in seeking._stocks
+
+
+def _orphan(core: Core) -> None:
+    """Carries the stream for a viewer, and has just lost its parent."""
+    others, core.others = core.others, []
+    core.relay()
+    core.others = others
+    core.unlink(1)
+    core.actions()
+
+
+def test_a_viewer_that_asks_an_orphan_waits_no_longer_than_elsewhere(core: Core) -> None:
+    _orphan(core)
+    core.want(viewer="late")
+    core.advance(limits.want_seconds_max + 0.1)
+    assert _outcomes(core.actions()) == {"late": Full()}
+
+
+def test_a_viewer_that_asks_an_orphan_is_served_when_that_is_fed_again(core: Core) -> None:
+    _orphan(core)
+    core.want(viewer="late")
+    core.owned_by(2)
+    core.link(2)
+    request = next(message for message in messages(core.actions()) if isinstance(message, Consume)).request
+    core.accepted_by(2, request)
+    core.advance(0.01)
+    assert _outcomes(core.actions()) == {"late": Carried()}
+
+
+def test_a_viewer_that_asks_an_orphan_is_sent_to_a_place_elsewhere(core: Core) -> None:
+    _orphan(core)
+    core.want(viewer="late")
+    core.owned_by(2)
+    ask = next(action for action in core.actions() if isinstance(action, Ask) and isinstance(action.message, Find))
+    core.tree.answered(ask.key, Places(P, (_place(3),)), core.now)
+    assert _outcomes(core.actions()) == {"late": Elsewhere(("http://n3",))}
