@@ -142,7 +142,7 @@ async def test_a_flood_during_set_ups_and_sessions_disturbs_none_and_leaves_noth
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with AsyncExitStack() as stack:
-        target = await stack.enter_async_context(node())
+        target = await stack.enter_async_context(node("--max-consumers", str(4 * SESSIONS)))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         publisher = await stack.enter_async_context(raw_client())
         await joined(publisher, http, f"{target.url}/whip", "sendonly")

@@ -18,18 +18,27 @@ from swarm.greeting import Greeter
 from swarm.link import Link
 from swarm.messages import (
     Accepted,
+    Backup,
+    Backups,
+    Claim,
     Consume,
     Delegated,
     Ended,
     EndReason,
     Error,
     ErrorCode,
+    Find,
+    Handover,
     Leave,
     Lineage,
     Message,
+    Offer,
+    Probe,
+    Recruit,
     RefusalReason,
     Refused,
     Release,
+    Renew,
     Report,
     Tree,
     TreeReply,
@@ -91,7 +100,23 @@ def every_message(rogue: Rogue, producer: UUID) -> list[Message]:
         Lineage(1, producer, 1, (me,)),
         Tree(1, producer, 16, 2000),
         TreeReply(1, producer, (), 9),
+        Backups(1, producer, (Backup(record, 1, 0),)),
+        Handover(1, producer, (record,)),
+        *every_ask(rogue, producer),
         Error(ErrorCode.UNKNOWN_TYPE, "dance"),
+    ]
+
+
+def every_ask(rogue: Rogue, producer: UUID) -> list[Message]:
+    """What nodes ask by datagram; on a link it is out of place."""
+    record = rogue.node.record.encoded
+    return [
+        Find(producer, 4_000_000_000),
+        Probe(producer),
+        Recruit(producer, record, b"x" * 64),
+        Offer(record, 4_000_000_000, 4_000_000_000, 4_000_000_000),
+        Renew(producer),
+        Claim(producer, bytes(32)),
     ]
 
 
@@ -233,3 +258,25 @@ class Forger(Greeter):
 
     def hello(self, peer_fingerprint: bytes):  # type: ignore[no-untyped-def]
         return replace(super().hello(peer_fingerprint), record=self.forged)
+
+
+@pytest.mark.timeout(180)
+async def test_a_flood_of_asks_good_and_spoiled_costs_its_sender_the_answers(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    rng = random.Random(6)
+    async with running_session(capfd) as stage, rogue_in(stage) as rogue:
+        before = await stage.counters(stage.owner)
+        contact = await rogue.contact(stage, stage.owner)
+        directory, peer = rogue.node._directory, contact.addresses[0]
+        whole = [encode(ask) for ask in every_ask(rogue, stage.producer)]
+        whole += [encode(ask) for ask in every_ask(rogue, uuid4())]
+        spoiled = [data[: rng.randrange(len(data))] + rng.randbytes(rng.randrange(8)) for data in whole * 20]
+        await asyncio.gather(*(directory.ask(contact.node, peer, data) for data in rng.sample(spoiled, 60)))
+        for _ in range(4 * int(limits.asks_burst) // 100):
+            asked = [directory.ask(contact.node, peer, data) for data in rng.choices(whole, k=100)]
+            await asyncio.gather(*asked)
+        after = await stage.counters(stage.owner)
+        assert sum(after[name] - before.get(name, 0) for name in after if name.endswith("asks_flooded")) > 0
+        assert grown(before, after, "dropped_handler_failures") == 0
+        await stage.goes_on()
