@@ -2,14 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
 from dht.announcements import Announcements
 from dht.crawl import crawl
 from dht.joining import Joining
-from dht.lease import Announcement, Lease, producer_key, standing, validate
+from dht.lease import Announcement, Lease, doubtful, producer_key, standing, validate, without_precedence
 from dht.lookup import Lookup
 from dht.overlay import Overlay
 from dht.overlay_calls import Result, answer_of
@@ -88,6 +88,8 @@ class Directory:
         """How long lookups took, those of node leases included, but not what was known without one."""
         self.on_superseded: Callable[[Lease], None] = lambda lease: None
         """Told when another node claims, with a higher rank, a producer that we announce."""
+        self.confirms: Callable[[Lease], Awaitable[bool]] = _believes
+        """Asks an owner whether it still has the producer of its lease; no answer is a no."""
         self._public = key.public
         self._swarm = swarm
         self._loop = loop
@@ -272,7 +274,7 @@ class Directory:
         await crawl(self._overlay, lookup, partial(self._collect, key, leases), contacts_per_reply_max)
         self._count(lookup, started)
         found = None
-        for claim in self._others(leases):
+        for claim in await self._undoubted(self._others(leases)):
             if not claim.bound or self._binds(claim, await self._node_lease(claim)):
                 found = claim
                 break
@@ -308,6 +310,13 @@ class Directory:
     def _others(self, leases: Iterable[Lease]) -> list[Lease]:
         """The claims that stand. Our own do not count: they are from before a restart, or a withdrawal on its way."""
         return standing(lease for lease in leases if lease.owner != self._public)
+
+    async def _undoubted(self, claims: list[Lease]) -> list[Lease]:
+        """An id of its owner's own goes to a higher epoch elsewhere only while that owner does not say it has it."""
+        if not doubtful(claims) or await self.confirms(claims[0]):
+            return claims
+        self._overlay.counters["owners_silent"] += 1
+        return without_precedence(claims)
 
     def _best_held(self, key: bytes) -> Lease | None:
         """The highest claim as far as our own store knows."""
@@ -377,9 +386,19 @@ class Directory:
             self._announcements.outrank(newer.seq)
             self._announcements.postpone(ours.producer_id, self._loop.time())
             self._arm()
+        elif doubtful([newer, ours]):
+            self._scope.spawn(self._yield_if_alive(newer, ours.producer_id), "doubt")
         elif not newer.tombstone:
-            self._overlay.counters["superseded"] += 1
-            self.on_superseded(newer)
+            self._supersede(newer)
+
+    async def _yield_if_alive(self, newer: Lease, producer_id: UUID) -> None:
+        """Whose own the id is outranks us for as long as it lives; a dead owner's lease only lasts a while."""
+        if not newer.tombstone and await self.confirms(newer) and self._announcements.current(producer_id) is not None:
+            self._supersede(newer)
+
+    def _supersede(self, newer: Lease) -> None:
+        self._overlay.counters["superseded"] += 1
+        self.on_superseded(newer)
 
     # The one timer
 
@@ -424,3 +443,8 @@ class Directory:
 
     def _look_pause(self) -> float:
         return _look_seconds * self._rng.uniform(0.8, 1.2)
+
+
+async def _believes(lease: Lease) -> bool:
+    """Where nobody can be asked the rank decides."""
+    return True

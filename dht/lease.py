@@ -7,13 +7,13 @@ passes a lease on passes on the very bytes that its owner signed.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from dht.peer import pack_address, unpack_address
-from dht.producer_ids import certified
+from dht.producer_ids import certified, node_lease_id
 from foundation.address import Address
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import (
@@ -182,6 +182,22 @@ def standing(leases: Iterable[Lease]) -> list[Lease]:
         if lease.owner not in latest or latest[lease.owner].rank < lease.rank:
             latest[lease.owner] = lease
     return sorted((lease for lease in latest.values() if not lease.tombstone), key=lambda held: held.rank, reverse=True)
+
+
+def doubtful(claims: Sequence[Lease]) -> bool:
+    """Whether the first of these claims, by rank, is only first because the id is its owner's own.
+
+    Somebody else claims it with a higher epoch: a publisher that came back by another node, or nobody honest. The owner
+    has to be asked; what a node leases itself under is never in doubt.
+    """
+    if not claims or not claims[0].rank[0] or claims[0].producer_id == node_lease_id(claims[0].swarm, claims[0].owner):
+        return False
+    return any(claim.epoch > claims[0].epoch for claim in claims[1:])
+
+
+def without_precedence(claims: Sequence[Lease]) -> list[Lease]:
+    """The order of these claims when the owner of the first is silent: its own id counts no more than any other."""
+    return sorted(claims, key=lambda claim: claim.rank[1:], reverse=True)
 
 
 def _contents(announcement: Announcement) -> tuple[list[Any], bytes, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from dht.directory import Directory
+from dht.lease import Lease
 from foundation.errors import ProducerTaken
 from foundation.identity import NodeId
 from media.router import Router
@@ -38,6 +39,7 @@ class Claims:
         self._subject_of = subject_of
         self._private = private
         relaying.on_claim = self._grants
+        directory.confirms = self._still_owns
 
     async def epoch(self, producer_id: UUID, subject: str) -> int:
         """The epoch under which this node may own the producer, for a publisher with this subject.
@@ -63,7 +65,7 @@ class Claims:
             self._directory.find(producer_id, fresh=True), self._lives(known, producer_id)
         )
         if lease is not None and (known is None or lease.owner_id != known.node):
-            owner = Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url)
+            owner = _contact(lease)
             alive = await self._lives(owner, producer_id)
         if alive and not await self._granted(owner, producer_id, subject):
             raise ProducerTaken("This producer id is live on another node: publish under another one.")
@@ -82,6 +84,13 @@ class Claims:
         if owner is None or owner.node == self._me:
             return False
         return await self._relaying.carries(owner, producer_id)
+
+    async def _still_owns(self, lease: Lease) -> bool:
+        return await self._lives(_contact(lease), lease.producer_id)
+
+
+def _contact(lease: Lease) -> Contact:
+    return Contact(lease.owner_id, lease.addresses, lease.fingerprint, lease.url)
 
 
 def _claimant(producer_id: UUID, subject: str) -> bytes:

@@ -17,7 +17,7 @@ from dht.lease import Lease, producer_key
 from dht.messages import Request, build_answer, build_request, pack_found, pack_present, pack_stored, parse
 from dht.peers_file import KnownPeer
 from dht.presence import prove
-from dht.producer_ids import certified, node_lease_id
+from dht.producer_ids import certified, certified_id, node_lease_id
 from dht.store import Outcome
 from foundation.address import Address
 from foundation.errors import LocalError
@@ -384,6 +384,57 @@ def test_the_highest_of_the_valid_claims_is_found(joined: Stage) -> None:
     claims = [lease(owner, epoch=epoch, issued_ms=joined.wall_ms) for owner, epoch in ((2, 1), (3, 5), (4, 3))]
     joined.result = lambda method: pack_found([b"junk", *(claim.record for claim in claims)], [])
     assert joined.run(joined.meanwhile(joined.directory.find(PRODUCER))) == claims[1]
+
+
+async def _silent(asked: Lease) -> bool:
+    return False
+
+
+def _own_id_claimed_by_two(joined: Stage) -> tuple[Lease, Lease]:
+    """The claim of the node whose own the id is, and a later one of another node."""
+    own = certified_id(SWARM, node_key(2).public, b"salt")
+    first = lease(2, producer_id=own, epoch=1, issued_ms=joined.wall_ms)
+    return first, lease(3, producer_id=own, epoch=5, issued_ms=joined.wall_ms)
+
+
+def test_an_id_of_an_owner_s_own_is_not_taken_while_that_owner_says_it_has_it(joined: Stage) -> None:
+    first, later = _own_id_claimed_by_two(joined)
+    asked: list[Lease] = []
+
+    async def confirms(claim: Lease) -> bool:
+        asked.append(claim)
+        return True
+
+    joined.directory.confirms = confirms
+    joined.result = lambda method: pack_found([later.record, first.record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(first.producer_id))) == first
+    assert asked == [first]
+
+
+def test_an_id_of_an_owner_s_own_goes_to_a_later_claim_once_that_owner_is_silent(joined: Stage) -> None:
+    first, later = _own_id_claimed_by_two(joined)
+    joined.directory.confirms = _silent
+    joined.result = lambda method: pack_found([first.record, later.record], [])
+    assert joined.run(joined.meanwhile(joined.directory.find(first.producer_id))) == later
+    assert joined.directory.stats()["owners_silent"] == 1
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_who_took_the_id_of_another_s_own_yields_only_to_one_that_lives(joined: Stage, alive: bool) -> None:
+    own = certified_id(SWARM, node_key(2).public, b"salt")
+    first = lease(2, producer_id=own, epoch=1, issued_ms=joined.wall_ms)
+    joined.result = lambda method: (
+        pack_found([], []) if method == "find_node" else pack_stored(Outcome.STORED, first.record)
+    )
+    told: list[Lease] = []
+
+    async def confirms(claim: Lease) -> bool:
+        return alive
+
+    joined.directory.confirms = confirms
+    joined.directory.on_superseded = told.append
+    joined.run(joined.meanwhile(joined.directory.announce(announcement(producer_id=own, epoch=5))))
+    assert told == [first] * alive
 
 
 def test_lookups_are_counted_and_timed(joined: Stage) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dht.lease import Lease, check, decode, producer_key, standing, validate
+from dht.lease import Lease, check, decode, doubtful, producer_key, standing, validate, without_precedence
+from dht.producer_ids import certified_id, node_lease_id
 from foundation.errors import LocalError, RemoteError
 from foundation.identity import node_id, swarm_id
 from tests.unit.dht.samples import PRODUCER, SWARM, WALL_MS, announcement, lease, node_key
@@ -220,3 +221,31 @@ def test_a_producer_s_key_depends_on_the_swarm() -> None:
     assert len(KEY) == 20
     assert producer_key(swarm_id("other"), PRODUCER) != KEY
     assert isinstance(lease(), Lease)
+
+
+def _claims(own: UUID, first_epoch: int, later_epoch: int) -> list[Lease]:
+    claims = [lease(1, producer_id=own, epoch=first_epoch), lease(2, producer_id=own, epoch=later_epoch)]
+    return sorted(claims, key=lambda claim: claim.rank, reverse=True)
+
+
+def test_an_owner_s_own_id_is_in_doubt_when_another_claims_it_with_a_higher_epoch() -> None:
+    own = certified_id(SWARM, node_key(1).public, b"salt")
+    assert doubtful(_claims(own, 1, 2))
+    assert not doubtful(_claims(own, 2, 2))
+    assert not doubtful(_claims(own, 3, 2))
+    assert not doubtful(_claims(own, 1, 2)[:1])
+    assert not doubtful([])
+
+
+def test_an_id_that_is_nobody_s_own_is_never_in_doubt() -> None:
+    assert not doubtful(_claims(PRODUCER, 1, 2))
+
+
+def test_what_a_node_leases_itself_under_is_never_in_doubt() -> None:
+    assert not doubtful(_claims(node_lease_id(SWARM, node_key(1).public), 1, 2))
+
+
+def test_without_its_precedence_an_owner_s_own_id_goes_by_the_epoch() -> None:
+    claims = _claims(certified_id(SWARM, node_key(1).public, b"salt"), 1, 2)
+    assert [claim.epoch for claim in claims] == [1, 2]
+    assert [claim.epoch for claim in without_precedence(claims)] == [2, 1]

@@ -114,3 +114,29 @@ async def test_viewers_wait_for_a_publisher_whose_node_was_ended() -> None:
             await second.connect(answered.answer)
             await assert_flows(second, viewer)
             assert not viewer.gone.is_set()
+
+
+async def test_an_id_that_its_owner_picked_itself_cannot_be_taken_while_that_lives() -> None:
+    async with Node(config()) as owner, Node(config(owner)) as other, publishing(owner) as (producer, _):
+        await until_known(other, producer)
+        async with raw_client() as second:
+            with pytest.raises(ProducerTaken, match="another node"):
+                await offer_published(second, other, producer)
+
+
+async def test_an_id_that_a_dead_owner_picked_itself_is_found_at_the_next_owner_at_once() -> None:
+    async with (
+        Node(config()) as owner,
+        Node(config(owner)) as other,
+        Node(config(owner, other)) as third,
+        publishing(owner) as (producer, _),
+        raw_client() as second,
+    ):
+        assert (await until_known(third, producer)).owner_id == owner.id
+        die(owner)
+        answered = await offer_published(second, other, producer)
+        await second.connect(answered.answer)
+        async with asyncio.timeout(20):  # The dead one has a lease for longer.
+            while (await until_known(third, producer)).owner_id != other.id:
+                await asyncio.sleep(0.02)
+        assert shown(other, producer)["role"] == "owner"
