@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -20,6 +20,7 @@ from swarm.client.whep import WhepPlayer
 from swarm.client.whip import WhipPublisher
 from swarm.process.child import start_child
 from swarm.tokens import Access, Grant, make_token
+from tests.e2e.test_workers import consecutive_ports
 from tests.e2e.watching import counters
 
 SECRET = secrets.token_hex(32)
@@ -58,6 +59,14 @@ async def told(folder: Path, name: str, *options: str) -> AsyncIterator[Told]:
         await end(process)
 
 
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _arguments(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
 def _token(grant: Grant, subject: str) -> str:
     return make_token(SECRET.encode(), Access(frozenset({grant}), None, subject), int(time.time()) + 600)
 
@@ -70,6 +79,8 @@ async def _misuse(http: aiohttp.ClientSession, url: str, producer: UUID, session
         ("POST", f"/whep/{producer}?ticket={wrong}"),
         ("PATCH", session),
         ("DELETE", session),
+        ("POST", f"{session}/events"),
+        ("GET", f"{session}/events/stream"),
         ("GET", f"/api/v1/producers/{producer}"),
         ("GET", "/api/v1/node"),
         ("GET", f"/nowhere/{producer}"),
@@ -83,6 +94,17 @@ async def _misuse(http: aiohttp.ClientSession, url: str, producer: UUID, session
             assert response.status == 200
             answers.append(await response.text())
     return answers
+
+
+async def _listen(http: aiohttp.ClientSession, session: str, token: str) -> None:
+    """Opens a viewer's stream of events, and reads its beginning."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with http.post(f"{session}/events", headers=headers) as response:
+        assert response.status == 201
+        stream = response.headers["Location"]
+    async with http.get(stream, headers=headers) as response:
+        assert response.status == 200
+        assert await response.content.readline() == b":\n"
 
 
 @pytest.mark.timeout(120)
@@ -112,6 +134,7 @@ async def test_no_secret_and_no_id_is_written_or_shown(tmp_path: Path) -> None:
                 assert player.video is not None
                 await counters(player.video, 5)
             sessions = [str(peer.session) for peer in (publisher, *players)]
+            await _listen(http, sessions[1], playing)
             shown = [
                 text
                 for node in (owner, relay)
@@ -130,3 +153,39 @@ async def test_no_secret_and_no_id_is_written_or_shown(tmp_path: Path) -> None:
         assert secret not in written
         assert secret not in "".join(shown)
     assert "ticket=" not in written
+
+
+@pytest.mark.timeout(120)
+async def test_neither_supervisor_nor_workers_nor_clients_show_a_secret(tmp_path: Path) -> None:
+    for name, text in (("secret", SECRET), ("swarm.key", SWARM_KEY), ("ann", _token(Grant.PUBLISH, "ann"))):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(text)
+    port, log = consecutive_ports(2), tmp_path / "log"
+    options = ("--token-key-file", str(tmp_path / "secret"), "--swarm-key-file", str(tmp_path / "swarm.key"))
+    async with AsyncExitStack() as stack:
+        file = stack.enter_context(log.open("wb"))
+
+        async def started(*arguments: str) -> asyncio.subprocess.Process:
+            process = await start_child("cli", *arguments, stderr=file.fileno())
+            stack.push_async_callback(end, process)
+            return process
+
+        supervisor = await started(
+            "run", "--workers", "2", "--listen", f"127.0.0.1:{port}", "--log-level", "debug", *options
+        )
+        assert supervisor.stdout is not None
+        said = b""
+        async with asyncio.timeout(60):
+            while str(port + 1).encode() not in said:
+                said += await supervisor.stdout.readline()
+        publisher = await started(
+            "publish", "--to", f"http://127.0.0.1:{port}", "--token-file", str(tmp_path / "ann"), "--seconds", "2"
+        )
+        workers = _children(supervisor.pid)
+        assert len(workers) == 2
+        arguments = [_arguments(pid) for pid in (supervisor.pid, publisher.pid, *workers)]
+        said, _ = await publisher.communicate()
+        assert publisher.returncode == 0, said
+    for secret in (SECRET, SWARM_KEY, (tmp_path / "ann").read_text()):
+        assert secret not in "".join(arguments)
+        assert secret not in log.read_text()
