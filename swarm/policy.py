@@ -41,6 +41,8 @@ class Load:
     """Other nodes this one knows of: more children than these never come."""
     measured: Measured | None = None
     """None where nothing was measured yet."""
+    streams: int = 1
+    """Carried here: the tree of each may have to grow from this very node."""
 
     @property
     def copies(self) -> int:
@@ -55,7 +57,7 @@ class Candidate:
     rank: int
     relay_room: int
     viewer_room: int
-    """For viewers that are wanted there: up to three quarters of its slots, say."""
+    """For viewers that are wanted there: up to four fifths of its slots, say."""
     spare: int = 0
     """For viewers when nobody else has room: what `viewer_room` counts is part of it."""
 
@@ -154,5 +156,6 @@ class DefaultPolicy:
         slots = self.slots(load)
         if slots < 2:
             return 0
-        relay = max(1, min(limits.relay_slots_held_max, slots // 10, load.others))
+        trees = max(slots // 10, min(load.streams, slots // 2))
+        relay = max(1, min(limits.relay_slots_held_max, trees, load.others))
         return max(relay, min(int(limits.owner_share_held * slots), load.others)) if load.owns else relay

@@ -152,12 +152,11 @@ class Downstream:
 
     def _takes(self, carriage: Carriage, asked: Consume) -> bool:
         """Whether there is a slot; whoever lost its parent gets any that is free."""
-        policy, load = self._state.policy, self._state.load
         if asked.purpose == Purpose.FAILOVER:
-            return policy.room(load, for_relay=True) > 0
+            return self._state.policy.room(self._state.load, for_relay=True) > 0
         if self._state.rather_below(carriage) and self._delegation.pool(carriage.producer).ranks():
             return False
-        return policy.children_room(load, len(carriage.children), carriage.owned) > 0
+        return self._state.relay_room(carriage) > 0
 
     def _impossible(self, carriage: Carriage, node: NodeId, asked: Consume) -> RefusalReason | None:
         if not carriage.owned and not self._allowed(carriage, node, asked):

@@ -73,11 +73,21 @@ class RelayState:
     @property
     def load(self) -> Load:
         owns = any(carriage.owned for carriage in self.carriages.values())
-        return Load(self.viewer_count, self.child_count, owns, self.others(), self.measured)
+        return Load(
+            self.viewer_count, self.child_count, owns, self.others(), self.measured, max(1, len(self.carriages))
+        )
 
-    def relay_room(self, carriage: Carriage) -> int:
-        """How many more children this stream gets here."""
-        return self.policy.children_room(self.load, len(carriage.children), carriage.owned)
+    def relay_room(self, carriage: Carriage | None) -> int:
+        """How many more children this stream gets here; with one it leaves a slot to each that has none yet."""
+        load = self.load
+        if carriage is None:
+            return self.policy.children_room(load, 0, False)
+        room = self.policy.children_room(load, len(carriage.children), carriage.owned)
+        if not carriage.children or not room:
+            return room
+        childless = sum(not other.children for other in self.carriages.values() if other is not carriage)
+        kept = min(childless, limits.relay_slots_held_max)
+        return max(0, min(room, self.policy.room(load, for_relay=True) - kept))
 
     def rather_below(self, carriage: Carriage) -> bool:
         """Whether a new relay is better off below: an owner keeps a quarter of its slots for those that fail over."""
@@ -99,9 +109,7 @@ class RelayState:
         if not self.reachable:
             return 0, 0, 0
         load = self.load
-        children, owned = (len(carriage.children), carriage.owned) if carriage is not None else (0, False)
-        relay_room = self.policy.children_room(load, children, owned)
-        return relay_room, self.policy.soft_room(load), self.policy.room(load, for_relay=False)
+        return self.relay_room(carriage), self.policy.soft_room(load), self.policy.room(load, for_relay=False)
 
     def record_of(self, node: NodeId) -> NodeRecord | None:
         """Of a linked node, or of one whose record somebody passed on."""

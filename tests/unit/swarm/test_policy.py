@@ -185,3 +185,10 @@ def test_relays_prefer_a_shallow_parent_to_one_of_their_region() -> None:
 def test_equals_keep_their_order() -> None:
     candidates = [_candidate(seed, 1, 1) for seed in (3, 1, 2)]
     assert DefaultPolicy(1).rank(candidates, for_relay=True) == candidates
+
+
+@pytest.mark.parametrize(
+    ("slots", "streams", "held"), [(6, 1, 1), (6, 2, 2), (6, 5, 3), (2, 2, 1), (100, 1, 4), (100, 9, 4), (1, 3, 0)]
+)
+def test_a_slot_is_held_back_for_the_tree_of_each_stream(slots: int, streams: int, held: int) -> None:
+    assert DefaultPolicy(slots).held_back(Load(0, 0, others=99, streams=streams)) == held

@@ -366,3 +366,17 @@ def test_a_relay_takes_no_child_while_it_is_an_orphan_but_answers_when_it_is_fed
     relay.accepted_by(1, relay.one(Consume).request, ssrc=2)
     done = relay.actions()
     assert [type(action) for action in done if isinstance(action, Attach | Accept)] == [Attach, Accept]
+
+
+def test_a_stream_with_children_leaves_a_slot_to_one_that_has_none() -> None:
+    core = Core(slots=3)
+    core.own()
+    core.own(Q)
+    first, second = core.tree.carriage(P), core.tree.carriage(Q)
+    assert first is not None
+    assert second is not None
+    for number in (1, 2):
+        assert core.tree._state.relay_room(first) > 0
+        core.feed(number)
+    assert core.tree._state.relay_room(first) == 0
+    assert core.tree._state.relay_room(second) == 1
