@@ -71,6 +71,7 @@ def _fed_all(seconds: float) -> _Goal:
 _GOALS: dict[str, tuple[_Goal, ...]] = {
     "random": (_ALL, *_SHAPE, _Goal("max/mean load", "load.max_per_mean", 2), _TIME, _LOOPS),
     "herd": (_ALL, *_SHAPE, _Goal("max/mean load", "load.max_per_mean", 1.5), _TIME, _LOOPS),
+    "settled": (_Goal("parent changes per relay and hour", "parents.per_relay_hour", 1), _LOOPS),
     "full": (_MOST, _LOOPS),
     "full-herd": (_MOST, _LOOPS),
     "zipf": (*_ECONOMY, _LOOPS),

@@ -67,6 +67,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("random"),
         Scenario("herd", doors=10),
+        Scenario("settled", seconds=600, measure_from=120),
         Scenario("full", viewers=80_000),
         Scenario("full-herd", viewers=80_000, doors=10),
         _ZIPF,
