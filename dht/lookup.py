@@ -21,8 +21,8 @@ REPLICAS = 8
 """Nodes which hold a lease, and which have to know nothing of it before it counts as not there."""
 
 DOUBTERS = 20
-"""Nodes which have to know nothing of a lease before a reader gives it up: a bucket. Liars that stand together name only
-each other, and are the eight nearest of those heard of before the honest ones were."""
+"""Nodes, a bucket of them, which have to know nothing of a lease before a reader gives it up. Liars that stand together
+name only each other, and are the eight nearest of those heard of before the honest ones were."""
 
 PARALLEL = 3
 """Kademlia's alpha, of a writer."""
