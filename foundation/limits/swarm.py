@@ -58,7 +58,7 @@ soft_fill = 0.75
 
 leaf_soft_fill = 0.8
 """The same of a node that feeds no other: orphans go to those above it first, and with 0.75 a swarm of 20 streams
-needed 1.52 to 1.58 carriers for each that would do, now 1.42 to 1.46."""
+needed 1.52 to 1.58 carriers for each that would do, now 1.41 to 1.47."""
 
 tight_pressure = 0.5
 """Of what a node has: from here on what a copy costs is measured well enough to overrule an operator's number."""
