@@ -38,6 +38,7 @@ from swarm.service import SentOn, SessionAnswer
 from swarm.sessions import Sessions
 from swarm.swarm_key import load_swarm_key
 from swarm.tree.relay_tree import RelayTree
+from swarm.tree.walk import nested
 from swarm.web import Web
 
 if TYPE_CHECKING:
@@ -264,21 +265,7 @@ class Node:
 
     async def tree(self, producer_id: UUID) -> dict[str, Any]:
         """The relay tree of a producer from its owner down. Raises `NoSuchProducer`."""
-        nodes = await self._relaying.nodes(producer_id)
-        shown: list[dict[str, Any]] = [
-            {
-                "node": node.node.hex(),
-                "url": node.url,
-                "address": format_address(node.address),
-                "viewers": node.viewers,
-                "children": [],
-            }
-            for node in nodes
-        ]
-        for node, entry in zip(nodes, shown, strict=True):
-            if node.parent is not None:
-                shown[node.parent]["children"].append(entry)
-        return {"producer": str(producer_id), "root": shown[0]}
+        return {"producer": str(producer_id), "root": nested(await self._relaying.nodes(producer_id))}
 
     # --- the rest of NodeService ---
 

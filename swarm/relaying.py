@@ -160,10 +160,6 @@ class Relaying:
         self.tree.joined(self._loop.time())
         self._pump()
 
-    def redirect_candidates(self, producer: UUID) -> list[Contact]:
-        """Carriers below this one with room for a viewer, best first."""
-        return self.tree.redirect_candidates(producer, self._loop.time())
-
     def measured(self, measured: Measured, now: float) -> None:
         """What sending costs this node, each time it is measured."""
         self.tree.measured(measured, now)

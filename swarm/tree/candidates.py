@@ -162,10 +162,6 @@ class Candidates:
         """Those in which a relay may have room, the lowest first."""
         return sorted(of for (kind, of), some in self._open.items() if kind == RELAY and isinstance(of, int) and some)
 
-    def in_region(self, region: str) -> bool:
-        """Whether anybody is known there, with room or without."""
-        return any(known.candidate.record.region == region for known in self)
-
     def _show(self, known: Known) -> None:
         candidate = known.candidate
         for kind, of in _shelves(known):
